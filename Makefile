@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make [CC=clang] [WERROR=1] [SAN=address|thread]
+#   make help       the other targets
+#
+# Everything made is under build/; each sanitizer has a tree of its own there.
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+SAN ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+PKG_CONFIG ?= pkg-config
+MODULESDIR ?= $(shell $(PKG_CONFIG) --variable=modulesdir libcrypto)
+INSTALL ?= install
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
+CPPCHECK ?= cppcheck
+
+# make speed
+ALG ?= aes-128-cbc
+BYTES ?= 16384
+JOBS ?= 64
+SECONDS ?= 3
+
+ifeq ($(SAN),)
+B := build
+CFLAGS ?= -O2 -g
+SAN_FLAGS :=
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# Not with a sanitizer: there the module leaves its runtime to the program.
+MODULE_DEFS := -Wl,-z,defs
+else ifeq ($(SAN),address)
+B := build/asan
+CFLAGS ?= -O1 -g
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SAN),thread)
+B := build/tsan
+CFLAGS ?= -O1 -g
+SAN_FLAGS := -fsanitize=thread -fno-omit-frame-pointer
+else
+$(error SAN is "$(SAN)"; it can be address (with undefined) or thread)
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wvla
+STD := -std=gnu11 -D_GNU_SOURCE
+INCLUDE := -Iinclude -Ihw -Iprovider
+TEST_INCLUDE := -Itest/support
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
+CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto)
+TEST_LIBS = $(shell $(PKG_CONFIG) --libs check) -lssl $(CRYPTO_LIBS) -ldl
+
+COMPILE = $(CC) $(STD) $(INCLUDE) $(PKG_CFLAGS) $(CPPFLAGS) $(WARN) $(if $(WERROR),-Werror) \
+	-fPIC -fno-semantic-interposition -pthread $(HARDEN) $(SAN_FLAGS) $(CFLAGS) -MMD -MP
+LINK = $(CC) -pthread $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro -Wl,-z,now
+
+O := $(B)/obj
+objects = $(patsubst %.c,$(O)/%.o,$(1))
+
+HW_SRC := $(sort $(wildcard hw/*.c hw/emulator/*.c))
+PROVIDER_SRC := $(sort $(wildcard provider/*.c))
+
+# A test group is a folder; each C file in it is one check program. The groups
+# below GROUPS_MODULE reach the code under test as OpenSSL does, by loading the
+# built module.
+GROUPS := unit pci async evp tls fault
+# Linked into thread-sanitized programs only, see the file.
+TSAN_SRC := test/support/fibre_tsan.c
+SUPPORT_SRC := $(filter-out $(TSAN_SRC),$(sort $(wildcard test/support/*.c)))
+TEST_SRC := $(sort $(wildcard $(GROUPS:%=test/%/*.c)))
+TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh))
+TEST_PROGRAMS := $(TEST_SRC:%.c=$(B)/%)
+
+# TEST=test/evp/gcm (with or without .c, .sh) or TEST=test/evp: those only.
+TESTS := $(TEST_SRC:.c=) $(TEST_SH)
+ifdef TEST
+SELECTED := $(foreach t,$(patsubst %/,%,$(TEST:.c=)),$(filter $(t) $(t).sh $(t)/%,$(TESTS)))
+else
+SELECTED := $(TESTS)
+endif
+
+C_FILES := $(wildcard include/*.h hw/*.[ch] hw/emulator/*.[ch] provider/*.[ch] test/*/*.[ch])
+SH_FILES := test/run test/speed.sh .ci/run $(wildcard test/*/*.sh)
+
+.PHONY: all
+all: $(B)/vcrypto.so $(B)/openssl.cnf
+
+$(B)/vcrypto.so: $(call objects,$(HW_SRC) $(PROVIDER_SRC)) provider/exports.map
+	$(LINK) -shared -Wl,--version-script=provider/exports.map $(MODULE_DEFS) \
+		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS)
+
+$(B)/openssl.cnf: openssl.cnf.sample
+	@mkdir -p $(@D)
+	sed 's|^module = .*|module = $(abspath $(B))/vcrypto.so|' $< > $@
+
+# What all objects are made with; rewritten only when it changes.
+.PHONY: always
+$(O)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || echo '$(COMPILE) $(LINK)' > $@
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) $(if $(filter test/%,$<),$(TEST_INCLUDE)) -c -o $@ $<
+
+# Archives, so that a test program takes only what it uses.
+$(O)/libhw.a: $(call objects,$(HW_SRC))
+	rm -f $@
+	$(AR) rcs $@ $^
+$(O)/libsupport.a: $(call objects,$(SUPPORT_SRC))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+TEST_EXTRA := $(if $(filter thread,$(SAN)),$(call objects,$(wildcard $(TSAN_SRC))))
+$(TEST_PROGRAMS): $(B)/%: $(O)/%.o $(TEST_EXTRA) $(O)/libsupport.a $(O)/libhw.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(TEST_LIBS)
+
+.SECONDARY:
+-include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(SUPPORT_SRC) $(TSAN_SRC) $(TEST_SRC))
+
+.PHONY: tests
+tests: all $(TEST_PROGRAMS)
+
+.PHONY: check
+check: all $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
+	@CC='$(CC)' MAKE='$(MAKE)' test/run --build $(B) --san '$(SAN)' $(SELECTED)
+
+.PHONY: speed
+speed: all
+	@test/speed.sh $(B) $(ALG) $(BYTES) $(JOBS) $(SECONDS)
+
+.PHONY: install
+install: all
+	$(INSTALL) -d $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(PREFIX)/share/man/man7 \
+		$(DESTDIR)$(PREFIX)/share/doc/vcrypto
+	$(INSTALL) -m 644 $(B)/vcrypto.so $(DESTDIR)$(MODULESDIR)/vcrypto.so
+	$(INSTALL) -m 644 doc/vcrypto.7 $(DESTDIR)$(PREFIX)/share/man/man7/vcrypto.7
+	$(INSTALL) -m 644 openssl.cnf.sample README LICENSE $(DESTDIR)$(PREFIX)/share/doc/vcrypto
+
+.PHONY: format format-check
+format:
+	$(CLANG_FORMAT) -i $(C_FILES)
+format-check:
+	$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
+
+# Each finding is an error. One clang-tidy per file, as many as there are CPUs.
+TIDY_FLAGS := $(STD) $(INCLUDE) $(TEST_INCLUDE) $(PKG_CFLAGS) $(WARN)
+.PHONY: analyze
+analyze:
+	printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $$(nproc) -I{} \
+		$(CLANG_TIDY) --quiet --warnings-as-errors='*' {} -- $(TIDY_FLAGS)
+	$(CPPCHECK) --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $$(nproc) \
+		--enable=warning,performance,portability -D_GNU_SOURCE $(INCLUDE) $(TEST_INCLUDE) \
+		$(filter %.c,$(C_FILES))
+	shellcheck -x $(SH_FILES)
+	mandoc -Tlint -W warning doc/vcrypto.7
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+.PHONY: help
+help:
+	@echo 'all            build/vcrypto.so and build/openssl.cnf (the default)'
+	@echo 'speed          openssl speed with and without vcrypto; ALG BYTES JOBS SECONDS'
+	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
+	@echo 'install        DESTDIR PREFIX MODULESDIR'
+	@echo 'format         clang-format over all sources; format-check only looks'
+	@echo 'analyze        clang-tidy, cppcheck, shellcheck, mandoc; findings are errors'
+	@echo 'clean          removes build/'
+	@echo 'CC=clang and WERROR=1 go with all of them.'
