@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# What the cases share. They run in the guest, under busybox, as root.
+PCI=/sys/bus/pci/devices
+
+# Results go to the host by their own line, and into the log.
+say() {
+    echo "$1" | tee /dev/ttyS1
+}
+ok() {
+    say "ok - $1"
+}
+not_ok() {
+    say "not ok - $1${2:+: $2}"
+}
+skip() {
+    say "skip - $1: $2"
+}
+
+# check NAME COMMAND...: a test that has passed when the command succeeds.
+check() {
+    what=$1
+    shift
+    if "$@"; then ok "$what"; else not_ok "$what" "status $? of: $*"; fi
+}
+
+# Passes on the result lines of a program, and its other output to the log. A
+# program that crashes, or says nothing, has failed.
+results() {
+    what=$1
+    shift
+    "$@" >/tmp/results 2>&1
+    status=$?
+    cat /tmp/results
+    grep -E '^(ok|not ok|skip) - ' /tmp/results >/dev/ttyS1
+    if [ $status -gt 1 ] || ! grep -qE '^(ok|not ok) - ' /tmp/results; then
+        not_ok "$what" "status $status"
+    fi
+}
+
+# Addresses of all virtio-crypto functions, those on the root bus first.
+functions() {
+    for d in "$PCI"/*; do
+        [ "$(cat "$d/vendor" "$d/device" 2>/dev/null | tr -d '\n')" = 0x1af40x1054 ] &&
+            echo "${d##*/}"
+    done
+}
+driver_of() {
+    basename "$(readlink "$PCI/$1/driver" || echo none)"
+}
+group_of() {
+    basename "$(readlink "$PCI/$1/iommu_group" || echo none)"
+}
+
+# bind DRIVER ADDRESS...
+bind() {
+    driver=$1
+    shift
+    for a; do
+        [ "$(driver_of "$a")" != "$driver" ] || continue
+        [ ! -e "$PCI/$a/driver" ] || echo "$a" >"$PCI/$a/driver/unbind"
+        echo "$driver" >"$PCI/$a/driver_override"
+        echo "$a" >/sys/bus/pci/drivers_probe
+    done
+}
+
+# until SECONDS COMMAND...: waits for it to succeed.
+until_true() {
+    tries=$(($1 * 10))
+    shift
+    until "$@"; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+# A line for QEMU's monitor; the answers are in /tmp/monitor.log.
+monitor() {
+    printf '%s\r' "$*" >/dev/ttyS2
+}
