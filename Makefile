@@ -57,19 +57,25 @@ COMPILE = $(CC) $(STD) $(INCLUDE) $(PKG_CFLAGS) $(CPPFLAGS) $(WARN) $(if $(WERRO
 	-fPIC -fno-semantic-interposition -pthread $(HARDEN) $(SAN_FLAGS) $(CFLAGS) -MMD -MP
 LINK = $(CC) -pthread $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro -Wl,-z,now
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1) $(2)')
+
 O := $(B)/obj
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 
 HW_SRC := $(sort $(wildcard hw/*.c hw/emulator/*.c))
 PROVIDER_SRC := $(sort $(wildcard provider/*.c))
 
-# A test group is a folder; each C file in it is one check program. The groups
-# below GROUPS_MODULE reach the code under test as OpenSSL does, by loading the
-# built module.
+# A test group is a folder; each C file in it is one check program, and what is
+# in support/ of it or of test/ is shared. Groups that need the provider reach it
+# as applications do, by loading the built module.
 GROUPS := unit pci async evp tls fault
-# Linked into thread-sanitized programs only, see the file.
-TSAN_SRC := test/support/fibre_tsan.c
-SUPPORT_SRC := $(filter-out $(TSAN_SRC),$(sort $(wildcard test/support/*.c)))
+# What a sanitizer must be told of OpenSSL's fibres: linked into the programs,
+# and preloaded into the openssl command.
+FIBRE_SRC := $(addprefix test/support/fibre_,$(patsubst address,asan.c,$(patsubst thread,tsan.c,$(SAN))))
+FIBRE_SRC := $(filter %.c,$(FIBRE_SRC))
+SUPPORT_SRC := $(sort $(filter-out test/support/fibre_%,$(wildcard test/support/*.c test/*/support/*.c)))
 TEST_SRC := $(sort $(wildcard $(GROUPS:%=test/%/*.c)))
 TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh))
 TEST_PROGRAMS := $(TEST_SRC:%.c=$(B)/%)
@@ -82,19 +88,21 @@ else
 SELECTED := $(TESTS)
 endif
 
-C_FILES := $(wildcard include/*.h hw/*.[ch] hw/emulator/*.[ch] provider/*.[ch] test/*/*.[ch])
+C_FILES := $(wildcard include/*.h hw/*.[ch] hw/emulator/*.[ch] provider/*.[ch] test/*/*.[ch] \
+	test/*/*/*.[ch])
 SH_FILES := test/run test/speed.sh .ci/run $(wildcard test/*/*.sh)
 
 .PHONY: all
 all: $(B)/vcrypto.so $(B)/openssl.cnf
 
 $(B)/vcrypto.so: $(call objects,$(HW_SRC) $(PROVIDER_SRC)) provider/exports.map
-	$(LINK) -shared -Wl,--version-script=provider/exports.map $(MODULE_DEFS) \
+	$(call say,LD,$@)
+	$(Q)$(LINK) -shared -Wl,--version-script=provider/exports.map $(MODULE_DEFS) \
 		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS)
 
 $(B)/openssl.cnf: openssl.cnf.sample
 	@mkdir -p $(@D)
-	sed 's|^module = .*|module = $(abspath $(B))/vcrypto.so|' $< > $@
+	$(Q)sed 's|^module = .*|module = $(abspath $(B))/vcrypto.so|' $< > $@
 
 # What all objects are made with; rewritten only when it changes.
 .PHONY: always
@@ -104,29 +112,35 @@ $(O)/flags: always
 
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) $(if $(filter test/%,$<),$(TEST_INCLUDE)) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) $(if $(filter test/%,$<),$(TEST_INCLUDE)) -c -o $@ $<
 
-# Archives, so that a test program takes only what it uses.
+# Archives, so that a test program takes only what it uses; "q" keeps members
+# of the same name.
 $(O)/libhw.a: $(call objects,$(HW_SRC))
-	rm -f $@
-	$(AR) rcs $@ $^
 $(O)/libsupport.a: $(call objects,$(SUPPORT_SRC))
-	rm -f $@
-	$(AR) rcs $@ $^
+$(O)/%.a:
+	$(Q)rm -f $@
+	$(Q)$(AR) qcs $@ $^
 
-TEST_EXTRA := $(if $(filter thread,$(SAN)),$(call objects,$(wildcard $(TSAN_SRC))))
-$(TEST_PROGRAMS): $(B)/%: $(O)/%.o $(TEST_EXTRA) $(O)/libsupport.a $(O)/libhw.a
+FIBRE_OBJ := $(call objects,$(FIBRE_SRC))
+$(FIBRE_OBJ): SAN_FLAGS :=
+$(B)/fibre.so: $(FIBRE_OBJ)
+	$(Q)$(LINK) -shared -o $@ $^
+
+$(TEST_PROGRAMS): $(B)/%: $(O)/%.o $(FIBRE_OBJ) $(O)/libsupport.a $(O)/libhw.a
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(TEST_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS)
 
 .SECONDARY:
--include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(SUPPORT_SRC) $(TSAN_SRC) $(TEST_SRC))
+-include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(SUPPORT_SRC) $(FIBRE_SRC) $(TEST_SRC))
 
 .PHONY: tests
-tests: all $(TEST_PROGRAMS)
+tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS)
 
 .PHONY: check
-check: all $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
+check: all $(FIBRE_SRC:%=$(B)/fibre.so) $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
 	@CC='$(CC)' MAKE='$(MAKE)' test/run --build $(B) --san '$(SAN)' $(SELECTED)
 
 .PHONY: speed
@@ -172,4 +186,4 @@ help:
 	@echo 'format         clang-format over all sources; format-check only looks'
 	@echo 'analyze        clang-tidy, cppcheck, shellcheck, mandoc; findings are errors'
 	@echo 'clean          removes build/'
-	@echo 'CC=clang and WERROR=1 go with all of them.'
+	@echo 'CC=clang, WERROR=1 and V=1 go with all of them.'
