@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "support/link.h"
+#include "support/run.h"
 
 /* How a suite protects records, and which of them are the subject's work. */
 enum family { STITCHED, CBC_MTE, CBC_ETM, GCM, CCM, CCM8, CHACHA, FAMILY_COUNT };
@@ -135,90 +135,69 @@ static bool transfer(struct link *l, const struct combination *c)
             (link_transfer(l, &stream_large, NULL) && link_transfer(l, NULL, &stream_large)));
 }
 
-static void run_combination(const struct combination *c, const struct world *subject,
-                            SSL_CTX *client, SSL_CTX *server)
+static void run_combination(const struct combination *c, const struct pair *pair)
 {
     static struct link l;
     enum role other = c->role == CLIENT ? SERVER : CLIENT;
     unsigned sealed, opened;
     struct figures before, after;
 
-    link_open(&l, client, server);
-    link_wake(&l, c->role, c->wake);
+    pair_connect(pair, &l, c->wake);
     ck_assert_msg(link_handshake(&l), "%s: handshake: %s", label(c), l.why);
     ck_assert_str_eq(SSL_get_cipher_name(l.peer[SERVER].ssl), SSL_CIPHER_get_name(c->row->suite));
     ck_assert_int_eq(SSL_version(l.peer[CLIENT].ssl), c->row->version);
 
     sealed = link_records(&l, c->role);
     opened = link_records(&l, other);
-    before = world_figures(subject);
+    before = world_figures(&subject);
     ck_assert_msg(transfer(&l, c), "%s: transfer: %s", label(c), l.why);
-    after = world_figures(subject);
+    after = world_figures(&subject);
     sealed = link_records(&l, c->role) - sealed;
     opened = link_records(&l, other) - opened;
     ck_assert_msg(link_run(&l, TASK_CLOSE, TASK_CLOSE), "%s: close: %s", label(c), l.why);
 
-    if (subject->vcrypto != NULL) {
+    if (subject.vcrypto != NULL) {
         check_requests(c, &before, &after, sealed, opened);
     }
     add_sums(c, &l, &before, &after, sealed + opened);
     link_close(&l);
 }
 
-static SSL_CTX *side(const struct combination *c, const struct world *w, enum role role)
+static void open_pair(const struct combination *c, struct pair *pair)
 {
     const SSL_CIPHER *suite = c->row->suite;
     int kx = SSL_CIPHER_get_kx_nid(suite), auth = SSL_CIPHER_get_auth_nid(suite);
-    struct setup setup = {
-        .world = w,
-        .role = role,
+    struct setup client = {
         .version = c->row->version,
         .suite = SSL_CIPHER_get_name(suite),
         .no_etm = !c->etm,
         .psk = auth == NID_auth_psk || kx == NID_kx_rsa_psk,
         .srp = kx == NID_kx_srp,
-        .verify = role == CLIENT,
     };
+    struct setup server = client;
 
-    if (role == SERVER) {
-        setup.creds =
-            1u << CRED_RSA | 1u << CRED_P256 | (auth == NID_auth_dss ? 1u << CRED_DSA : 0);
-    }
-    return context_new(&setup);
-}
-
-static struct world plain, subject;
-
-static void open_worlds(void)
-{
-    world_open_plain(&plain);
-    world_open_subject(&subject, NULL);
-}
-
-static void close_worlds(void)
-{
-    world_close(&subject);
-    world_close(&plain);
+    client.verify = true;
+    server.creds = 1u << CRED_RSA | 1u << CRED_P256 | (auth == NID_auth_dss ? 1u << CRED_DSA : 0);
+    pair_open(pair, c->role, &client, &server);
 }
 
 static void run_role(const struct row *row, enum role role, bool etm)
 {
     struct combination c = {.row = row, .role = role, .etm = etm};
-    SSL_CTX *client = side(&c, role == CLIENT ? &subject : &plain, CLIENT);
-    SSL_CTX *server = side(&c, role == SERVER ? &subject : &plain, SERVER);
     unsigned descriptors = 0;
+    struct pair pair;
 
+    open_pair(&c, &pair);
     for (int wake = 0; wake < WAKE_COUNT; wake++) {
         c.wake = (enum wake)wake;
-        run_combination(&c, &subject, client, server);
+        run_combination(&c, &pair);
         world_settled(&subject, label(&c));
         /* The first combination opens what the device keeps open. */
         ck_assert_msg(wake == 0 || open_descriptors() == descriptors, "%s: a descriptor is left",
                       label(&c));
         descriptors = open_descriptors();
     }
-    SSL_CTX_free(client);
-    SSL_CTX_free(server);
+    pair_close(&pair);
 }
 
 START_TEST(suite_in_both_roles)
@@ -304,6 +283,7 @@ static bool find_suites(void)
 
 static void print_sums(void)
 {
+    printf("requests and software are those of transfers\n");
     printf("%-9s %-22s %10s %9s %9s %9s %8s %6s\n", "version", "records", "handshakes", "records",
            "requests", "software", "pauses", "early");
     for (int version = TLS1_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -322,29 +302,17 @@ static void print_sums(void)
 int main(void)
 {
     size_t shared = 4 * sizeof(*sums);
-    Suite *suite = suite_create("tls matrix");
-    TCase *tc = tcase_create("suites");
-    SRunner *runner;
-    int failed;
+    struct test_row tests[3] = {{all_families_have_suites, 1}};
+    int status;
 
     sums = mmap(NULL, shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (sums == MAP_FAILED || !find_suites()) {
         fprintf(stderr, "matrix: no list of suites\n");
         return EXIT_FAILURE;
     }
-    tcase_set_timeout(tc, 60);
-    tcase_add_unchecked_fixture(tc, creds_make, NULL);
-    tcase_add_checked_fixture(tc, open_worlds, close_worlds);
-    tcase_add_test(tc, all_families_have_suites);
-    tcase_add_loop_test(tc, suite_in_both_roles, 0, row_count);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    printf("subject: %s; requests and software are those of transfers\n",
-           subject_is_vcrypto() ? "vcrypto" : "the default provider");
+    tests[1] = (struct test_row){suite_in_both_roles, row_count};
+    status = run_tests("tls matrix", tests);
     print_sums();
     munmap(sums, shared);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

@@ -464,6 +464,7 @@ bool link_run(struct link *l, enum task client, enum task server)
 {
     uint64_t deadline = now_ms() + l->patience_ms;
     enum task tasks[] = {client, server};
+    bool resting = client == TASK_REST && server == TASK_REST;
 
     for (int role = 0; role < 2; role++) {
         l->peer[role].task = tasks[role];
@@ -474,7 +475,7 @@ bool link_run(struct link *l, enum task client, enum task server)
         bool failed, moved = link_step(l);
 
         failed = l->peer[CLIENT].failed || l->peer[SERVER].failed;
-        if (!failed && link_finished(l)) {
+        if (!failed && link_finished(l) && !(resting && moved)) {
             return true;
         }
         if (!moved) {

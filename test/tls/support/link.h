@@ -106,7 +106,8 @@ void link_open(struct link *l, SSL_CTX *client, SSL_CTX *server);
 void link_wake(struct link *l, enum role role, enum wake wake);
 void link_close(struct link *l);
 
-/* False, with l->why, when one side fails, nothing moves any more, or a paused
+/* Two peers at TASK_REST are done when nothing moves any more.
+ * False, with l->why, when one side fails, nothing moves any more, or a paused
  * job is not woken within patience_ms (10 s if not set otherwise). When one
  * side fails the other still gets what was sent, an alert above all. */
 bool link_run(struct link *l, enum task client, enum task server);

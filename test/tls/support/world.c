@@ -114,6 +114,7 @@ struct figures world_figures(const struct world *w)
         OSSL_PARAM_uint64("vcrypto-software-total", &f.software),
         OSSL_PARAM_uint64("vcrypto-live-requests", &f.live_requests),
         OSSL_PARAM_uint64("vcrypto-live-waiters", &f.live_waiters),
+        OSSL_PARAM_uint64("vcrypto-live-contexts", &f.live_contexts),
         OSSL_PARAM_uint64("vcrypto-live-dma-bytes", &f.live_dma_bytes),
         OSSL_PARAM_END,
     };
@@ -134,14 +135,14 @@ void world_settled(const struct world *w, const char *label)
 
     for (int i = 0; i < 1000; i++) {
         f = world_figures(w);
-        if (f.live_requests == 0 && f.live_waiters == 0 && f.live_dma_bytes == 0) {
+        if ((f.live_requests | f.live_waiters | f.live_contexts | f.live_dma_bytes) == 0) {
             return;
         }
         usleep(1000);
     }
-    ck_abort_msg("%s: still alive: %llu requests, %llu waiters, %llu DMA bytes", label,
-                 (unsigned long long)f.live_requests, (unsigned long long)f.live_waiters,
-                 (unsigned long long)f.live_dma_bytes);
+    ck_abort_msg("%s: still alive: %llu requests, %llu waiters, %llu contexts, %llu DMA bytes",
+                 label, (unsigned long long)f.live_requests, (unsigned long long)f.live_waiters,
+                 (unsigned long long)f.live_contexts, (unsigned long long)f.live_dma_bytes);
 }
 
 unsigned open_descriptors(void)

@@ -32,7 +32,7 @@ void world_close(struct world *w);
 struct figures {
     uint64_t requests, completions, errors, timeouts;
     uint64_t software; /* operations that software did, whatever the cause */
-    uint64_t live_requests, live_waiters, live_dma_bytes;
+    uint64_t live_requests, live_waiters, live_contexts, live_dma_bytes;
 };
 struct figures world_figures(const struct world *w);
 
