@@ -25,9 +25,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int (*libc_setcontext)(const ucontext_t *);
 static void (*libc_longjmp)(jmp_buf, int);
 
-int setcontext(const ucontext_t *context);
-_Noreturn void _longjmp(jmp_buf env, int val);
-
 static void set_up(void)
 {
     /* Past the sanitizer's own _longjmp. */
@@ -44,6 +41,7 @@ static void set_up(void)
 }
 
 /* The context is the first member of OpenSSL's job: its address is the job's. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): theirs is reserved */
 int setcontext(const ucontext_t *context)
 {
     pthread_once(&once, set_up);

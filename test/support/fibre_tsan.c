@@ -32,8 +32,6 @@ void *__tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 
-_Noreturn void _longjmp(jmp_buf env, int val);
-
 /* Jobs are resumed on the thread that started them, so each thread has its own
  * table. The thread's end frees it: its jobs cannot be resumed after that. */
 struct fibre {
@@ -115,6 +113,7 @@ static struct fibre *find(struct fibres *all, uintptr_t from, uintptr_t to)
 
 /* Starts a fibre. The memory of one that was freed may have come back: what is
  * known under this address is gone then. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): theirs is reserved */
 int setcontext(const ucontext_t *context)
 {
     struct fibres *all = mine();
