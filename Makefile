@@ -170,7 +170,7 @@ analyze:
 	$(CPPCHECK) --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $$(nproc) \
 		--enable=warning,performance,portability -D_GNU_SOURCE $(INCLUDE) $(TEST_INCLUDE) \
 		$(filter %.c,$(C_FILES))
-	shellcheck -x $(SH_FILES)
+	shellcheck -x -P SCRIPTDIR $(SH_FILES)
 	mandoc -Tlint -W warning doc/vcrypto.7
 
 .PHONY: clean
