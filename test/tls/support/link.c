@@ -460,6 +460,11 @@ static bool link_result(struct link *l, const char *stuck)
     return false;
 }
 
+static unsigned link_pauses(const struct link *l)
+{
+    return l->peer[CLIENT].pauses + l->peer[SERVER].pauses;
+}
+
 bool link_run(struct link *l, enum task client, enum task server)
 {
     uint64_t deadline = now_ms() + l->patience_ms;
@@ -477,6 +482,9 @@ bool link_run(struct link *l, enum task client, enum task server)
         failed = l->peer[CLIENT].failed || l->peer[SERVER].failed;
         if (!failed && link_finished(l) && !(resting && moved)) {
             return true;
+        }
+        if (l->stop_after != 0 && link_pauses(l) >= l->stop_after) {
+            return link_result(l, "stopped");
         }
         if (!moved) {
             switch (wait_for_paused(l, deadline)) {

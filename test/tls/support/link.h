@@ -98,7 +98,8 @@ struct link {
     struct peer peer[2]; /* by role */
     struct wire wire[2]; /* by the role of the sender */
     unsigned patience_ms;
-    char why[600]; /* of a failed link_run */
+    unsigned stop_after; /* not 0: link_run ends in failure at this pause of either peer */
+    char why[600];       /* of a failed link_run */
 };
 
 /* Links are large: the caller keeps them in static or heap memory. */

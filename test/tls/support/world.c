@@ -106,12 +106,16 @@ void world_close(struct world *w)
 struct figures world_figures(const struct world *w)
 {
     struct figures f = {0};
+    uint64_t timeout = 0, error = 0, backlog = 0;
     OSSL_PARAM params[] = {
         OSSL_PARAM_uint64("vcrypto-requests", &f.requests),
         OSSL_PARAM_uint64("vcrypto-completions", &f.completions),
         OSSL_PARAM_uint64("vcrypto-errors", &f.errors),
         OSSL_PARAM_uint64("vcrypto-timeouts", &f.timeouts),
         OSSL_PARAM_uint64("vcrypto-software-total", &f.software),
+        OSSL_PARAM_uint64("vcrypto-software-timeout", &timeout),
+        OSSL_PARAM_uint64("vcrypto-software-device-error", &error),
+        OSSL_PARAM_uint64("vcrypto-software-backlog", &backlog),
         OSSL_PARAM_uint64("vcrypto-live-requests", &f.live_requests),
         OSSL_PARAM_uint64("vcrypto-live-waiters", &f.live_waiters),
         OSSL_PARAM_uint64("vcrypto-live-contexts", &f.live_contexts),
@@ -126,6 +130,7 @@ struct figures world_figures(const struct world *w)
     for (OSSL_PARAM *p = params; p->key != NULL; p++) {
         ck_assert_msg(OSSL_PARAM_modified(p), "the provider does not tell %s", p->key);
     }
+    f.fallbacks = timeout + error + backlog;
     return f;
 }
 

@@ -31,7 +31,8 @@ void world_close(struct world *w);
 /* Sums over all devices, and what is alive; all zero without vcrypto. */
 struct figures {
     uint64_t requests, completions, errors, timeouts;
-    uint64_t software; /* operations that software did, whatever the cause */
+    uint64_t software;  /* operations that software did, whatever the cause */
+    uint64_t fallbacks; /* those of them that a device had been asked for in vain */
     uint64_t live_requests, live_waiters, live_contexts, live_dma_bytes;
 };
 struct figures world_figures(const struct world *w);
