@@ -90,7 +90,14 @@ enum hw_digest {
     HW_DIGEST_SHA512,
 };
 
-enum hw_curve { HW_CURVE_NONE, HW_CURVE_P192, HW_CURVE_P224, HW_CURVE_P256, HW_CURVE_P384, HW_CURVE_P521 };
+enum hw_curve {
+    HW_CURVE_NONE,
+    HW_CURVE_P192,
+    HW_CURVE_P224,
+    HW_CURVE_P256,
+    HW_CURVE_P384,
+    HW_CURVE_P521
+};
 
 /* Keys. Thread-safe; the bytes are cleansed with the last reference. */
 struct hw_key_spec {
@@ -115,7 +122,7 @@ size_t hw_key_len(const struct hw_key *key);
  * A request: the caller's part. All of it may be changed only while the
  * request is not in flight (new, or after complete() was seen).
  */
-#define HW_IV_MAX 16
+#define HW_IV_MAX  16
 #define HW_TAG_MAX 16
 #define HW_IOV_MAX 4
 
@@ -124,8 +131,8 @@ struct hw_request {
     enum hw_op op;
 
     uint8_t iv[HW_IV_MAX];
-    uint8_t iv_len;  /* GCM: 12, or 16 where iv is J0; CCM: 7 to 13 */
-    uint8_t tag_len; /* AEAD only */
+    uint8_t iv_len;          /* GCM: 12, or 16 where iv is J0; CCM: 7 to 13 */
+    uint8_t tag_len;         /* AEAD only */
     uint8_t tag[HW_TAG_MAX]; /* AEAD: in for HW_DECRYPT, out of hw_collect for HW_ENCRYPT */
     uint8_t rsa_padding;     /* enum hw_rsa_padding */
     uint8_t digest;          /* enum hw_digest */
@@ -240,9 +247,9 @@ bool hw_pool_supports(const struct hw_pool *pool, enum hw_alg alg, size_t key_le
 struct hw_stats {
     char name[32]; /* "emulator0", "0000:00:05.0" */
     uint64_t requests, completions, interrupts, polls, errors, timeouts;
-    uint64_t kicks;             /* doorbells rung */
-    uint64_t backlogged;        /* requests that found the ring full */
-    uint64_t resets;            /* times the device was reset after a failure */
+    uint64_t kicks;      /* doorbells rung */
+    uint64_t backlogged; /* requests that found the ring full */
+    uint64_t resets;     /* times the device was reset after a failure */
     uint64_t sessions_created, sessions_evicted;
 };
 unsigned hw_pool_devices(const struct hw_pool *pool);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "completion.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "queue.h"
+
+/* Pauses between attempts to bring a failed device back. */
+#define BACKOFF_FIRST_NS 50000000u
+#define BACKOFF_MAX_NS   10000000000u
+
+static bool clear(int fd)
+{
+    uint64_t count;
+
+    return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+static bool failed(const struct device *dev)
+{
+    return atomic_load_explicit(&dev->state, memory_order_acquire) == DEVICE_FAILED;
+}
+
+/* What was in flight goes back to its owners; then the device may rest. */
+static void give_up(struct device *dev)
+{
+    struct request_list orphans = TAILQ_HEAD_INITIALIZER(orphans);
+
+    dev->ops->stop(dev, &orphans);
+    for (unsigned i = 0; i < dev->nqueues; i++)
+        queue_drain(&dev->queues[i], -EIO);
+    request_finish_all(&orphans, -EIO);
+    dev->backoff = dev->backoff == 0 ? BACKOFF_FIRST_NS : dev->backoff * 2;
+    if (dev->backoff > BACKOFF_MAX_NS)
+        dev->backoff = BACKOFF_MAX_NS;
+    dev->retry_at = device_now() + dev->backoff;
+    atomic_fetch_add_explicit(&dev->resets, 1, memory_order_relaxed);
+}
+
+static void try_again(struct device *dev)
+{
+    struct hw_error err;
+
+    if (device_now() < dev->retry_at)
+        return;
+    if (dev->ops->start(dev, &err) == 0) {
+        dev->retry_at = 0;
+        /* Release: pairs with the loads in hw_submit and queue_enqueue. */
+        atomic_store_explicit(&dev->state, DEVICE_RUNNING, memory_order_release);
+        return;
+    }
+    dev->backoff = dev->backoff * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : dev->backoff * 2;
+    dev->retry_at = device_now() + dev->backoff;
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* One round of work. Returns when the next must come, 0: on an interrupt. */
+static uint64_t work(struct device *dev, bool changed)
+{
+    uint64_t next, now;
+    unsigned done = 0;
+
+    if (failed(dev)) {
+        if (dev->retry_at == 0)
+            give_up(dev);
+        try_again(dev);
+        return dev->retry_at;
+    }
+    if (dev->ops->service(dev, changed) != 0)
+        device_fail(dev);
+    for (unsigned i = 0; i < dev->nqueues; i++)
+        done += queue_reap(&dev->queues[i], true);
+    if (done != 0)
+        dev->backoff = 0;
+    now = device_now();
+    next = dev->ops->deadline(dev);
+    for (unsigned i = 0; i < dev->nqueues; i++) {
+        queue_feed(&dev->queues[i]);
+        next = earliest(next, queue_deadlines(&dev->queues[i], now));
+    }
+    return failed(dev) ? now : next;
+}
+
+/* Without a deadline there is nothing in flight, or it came just now: see
+ * device.h at idle. */
+static int timeout_ms(struct device *dev, uint64_t next)
+{
+    uint64_t now;
+
+    if (next == 0) {
+        atomic_store(&dev->idle, true);
+        if (atomic_load(&dev->in_flight) == 0)
+            return -1;
+        /* In flight without a deadline: between hw_submit and its queue. */
+        atomic_store(&dev->idle, false);
+        return 1;
+    }
+    now = device_now();
+    return next <= now ? 0 : (int)((next - now) / 1000000u) + 1;
+}
+
+static void *run(void *arg)
+{
+    struct device *dev = arg;
+    struct pollfd fds[DEVICE_IRQS_MAX + 1];
+    bool changed = false;
+
+    fds[0] = (struct pollfd){.fd = dev->wake_fd, .events = POLLIN};
+    for (unsigned i = 0; i < dev->nirqs; i++)
+        fds[i + 1] = (struct pollfd){.fd = dev->irq_fds[i], .events = POLLIN};
+    while (!atomic_load(&dev->stopping)) {
+        int timeout = timeout_ms(dev, work(dev, changed));
+
+        changed = false;
+        if (atomic_load(&dev->stopping))
+            break;
+        if (poll(fds, dev->nirqs + 1, timeout) <= 0) {
+            atomic_store(&dev->idle, false);
+            continue;
+        }
+        atomic_store(&dev->idle, false);
+        if (fds[0].revents != 0)
+            clear(dev->wake_fd);
+        for (unsigned i = 0; i < dev->nirqs; i++) {
+            if (fds[i + 1].revents == 0 || !clear(dev->irq_fds[i]))
+                continue;
+            atomic_fetch_add_explicit(&dev->interrupts, 1, memory_order_relaxed);
+            /* One vector for all means any change may be behind it. */
+            changed = changed || i == 0;
+        }
+    }
+    if (dev->self_close) {
+        pthread_detach(pthread_self());
+        device_close_self(dev);
+    }
+    return NULL;
+}
+
+int completion_start(struct device *dev)
+{
+    sigset_t all, old;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&dev->thread, NULL, run, dev);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -rc;
+}
+
+void completion_stop(struct device *dev)
+{
+    atomic_store(&dev->stopping, true);
+    device_wake(dev);
+    pthread_join(dev->thread, NULL);
+}
+
+bool completion_is_self(const struct device *dev)
+{
+    return pthread_equal(dev->thread, pthread_self());
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The completion thread of a device: waits for its interrupts and for
+ * deadlines, reaps, and brings a failed device back. All signals are blocked
+ * in it: they are the application's.
+ */
+#ifndef VCRYPTO_COMPLETION_H
+#define VCRYPTO_COMPLETION_H
+
+#include <stdbool.h>
+
+struct device;
+
+int completion_start(struct device *dev);
+/* Returns when the thread has ended; it finishes the batch at hand. */
+void completion_stop(struct device *dev);
+bool completion_is_self(const struct device *dev);
+
+#endif

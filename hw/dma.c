@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dma.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "transport.h"
+
+/* A small record, an Ethernet frame's worth and more, a TLS record with all
+ * that goes with it, and 64 KiB. Multiples of 64: no two requests share a
+ * cache line. */
+static const size_t class_size[DMA_CLASSES] = {1024, 4608, 17408, DMA_BUF_MAX};
+
+/* A free buffer's first bytes. */
+struct dma_free {
+    struct dma_free *next;
+    uint64_t iova;
+};
+
+#define REGION_BYTES ((size_t)1 << 20)
+
+int dma_region_alloc(struct transport *t, size_t len, struct dma_region *out)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    len = (len + page - 1) / page * page;
+    void *va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (va == MAP_FAILED)
+        return -ENOMEM;
+    /* A child must not share it (its writes would split the pages away from
+     * the device), and a core dump must not hold plaintext. */
+    if (madvise(va, len, MADV_DONTFORK) != 0 || madvise(va, len, MADV_DONTDUMP) != 0) {
+        munmap(va, len);
+        return -ENOMEM;
+    }
+    rc = t->ops->dma_map(t, va, len, &out->iova);
+    if (rc != 0) {
+        munmap(va, len);
+        return rc;
+    }
+    out->va = va;
+    out->len = len;
+    return 0;
+}
+
+void dma_region_free(struct transport *t, struct dma_region *r)
+{
+    if (r->va == NULL)
+        return;
+    t->ops->dma_unmap(t, r->iova, r->len);
+    explicit_bzero(r->va, r->len);
+    munmap(r->va, r->len);
+    memset(r, 0, sizeof(*r));
+}
+
+int dma_pool_init(struct dma_pool *p, struct transport *t, size_t limit)
+{
+    memset(p, 0, sizeof(*p));
+    p->t = t;
+    p->limit = limit;
+    return -pthread_mutex_init(&p->lock, NULL);
+}
+
+void dma_pool_fini(struct dma_pool *p)
+{
+    for (unsigned i = 0; i < p->nregions; i++)
+        dma_region_free(p->t, &p->regions[i]);
+    free(p->regions);
+    pthread_mutex_destroy(&p->lock);
+    memset(p, 0, sizeof(*p));
+}
+
+/* Lock held. */
+static int grow(struct dma_pool *p, unsigned cls)
+{
+    struct dma_region *more;
+    struct dma_region r;
+    size_t size = class_size[cls];
+    int rc;
+
+    if (p->total + REGION_BYTES > p->limit)
+        return -ENOMEM;
+    more = realloc(p->regions, (p->nregions + 1) * sizeof(*more));
+    if (more == NULL)
+        return -ENOMEM;
+    p->regions = more;
+    rc = dma_region_alloc(p->t, REGION_BYTES, &r);
+    if (rc != 0)
+        return rc;
+    p->regions[p->nregions++] = r;
+    p->total += r.len;
+    for (size_t off = 0; off + size <= r.len; off += size) {
+        struct dma_free *f = (struct dma_free *)((char *)r.va + off);
+
+        f->iova = r.iova + off;
+        f->next = p->free[cls];
+        p->free[cls] = f;
+    }
+    return 0;
+}
+
+int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
+{
+    unsigned cls = 0;
+    struct dma_free *f;
+    int rc = 0;
+
+    out->va = NULL;
+    while (cls < DMA_CLASSES && class_size[cls] < len)
+        cls++;
+    if (cls == DMA_CLASSES)
+        return -EMSGSIZE;
+    pthread_mutex_lock(&p->lock);
+    if (p->free[cls] == NULL)
+        rc = grow(p, cls);
+    f = p->free[cls];
+    if (f != NULL)
+        p->free[cls] = f->next;
+    pthread_mutex_unlock(&p->lock);
+    if (f == NULL)
+        return rc;
+    out->iova = f->iova;
+    out->va = (uint8_t *)f;
+    out->cls = (unsigned char)cls;
+    return 0;
+}
+
+void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty)
+{
+    struct dma_free *f = (struct dma_free *)(void *)b->va;
+
+    if (f == NULL)
+        return;
+    explicit_bzero(b->va, dirty);
+    f->iova = b->iova;
+    pthread_mutex_lock(&p->lock);
+    f->next = p->free[b->cls];
+    p->free[b->cls] = f;
+    pthread_mutex_unlock(&p->lock);
+    b->va = NULL;
+}
+
+size_t dma_buf_size(const struct dma_buf *b)
+{
+    return class_size[b->cls];
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DMA memory: whole regions for rings, and a pool of buffers for requests.
+ * All of it is the driver's own, is not inherited by forked children and not
+ * written to core dumps. Thread-safe.
+ */
+#ifndef VCRYPTO_DMA_H
+#define VCRYPTO_DMA_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct transport;
+
+struct dma_region {
+    void *va; /* NULL: none */
+    uint64_t iova;
+    size_t len;
+};
+
+/* Zeroed, page-aligned memory that the device can reach. -ENOMEM or what the
+ * transport says. */
+int dma_region_alloc(struct transport *t, size_t len, struct dma_region *out);
+/* The device must not use it any more. Cleansed. NULL va is fine. */
+void dma_region_free(struct transport *t, struct dma_region *r);
+
+#define DMA_CLASSES 4
+/* The largest buffer. */
+#define DMA_BUF_MAX 67584
+
+struct dma_buf {
+    uint8_t *va; /* NULL: none */
+    uint64_t iova;
+    unsigned char cls;
+};
+
+struct dma_pool {
+    struct transport *t;
+    pthread_mutex_t lock;
+    struct dma_free *free[DMA_CLASSES];
+    struct dma_region *regions;
+    unsigned nregions;
+    size_t total, limit; /* bytes of regions */
+};
+
+int dma_pool_init(struct dma_pool *p, struct transport *t, size_t limit);
+/* All regions go; buffers still out are void. */
+void dma_pool_fini(struct dma_pool *p);
+
+/* len up to DMA_BUF_MAX. -ENOMEM: the limit, or the transport, says no. */
+int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out);
+/* dirty: how many leading bytes to cleanse. */
+void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty);
+size_t dma_buf_size(const struct dma_buf *b);
+
+#endif

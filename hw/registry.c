@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "device.h"
+#include "hw.h"
+#include "live.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct device *open_devices;
+static atomic_uint generation;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/*
+ * In the child only the forking thread lives, so nobody holds these locks or
+ * uses these devices any more. It only marks: the parent's devices are left
+ * where they are, their DMA memory is not mapped here.
+ */
+static void in_child(void)
+{
+    atomic_fetch_add(&generation, 1);
+    pthread_mutex_init(&lock, NULL);
+    open_devices = NULL;
+    atomic_store(&live.requests, 0);
+    atomic_store(&live.in_flight, 0);
+    atomic_store(&live.dma_bytes, 0);
+    atomic_store(&live.sessions, 0);
+    atomic_store(&live.devices, 0);
+}
+
+static void at_first(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+void registry_init(void)
+{
+    pthread_once(&once, at_first);
+}
+
+unsigned hw_generation(void)
+{
+    return atomic_load_explicit(&generation, memory_order_relaxed);
+}
+
+void registry_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void registry_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static bool same_string(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* cfg->device is the whole list; spec and index are this entry of it. */
+static bool same(const struct device *dev, const char *spec, const char *name,
+                 const struct hw_config *cfg)
+{
+    const struct hw_config *c = &dev->cfg;
+
+    return strcmp(dev->spec, spec) == 0 && strcmp(dev->name, name) == 0 &&
+           c->queue_size == cfg->queue_size && c->timeout_ms == cfg->timeout_ms &&
+           c->emulator_threads == cfg->emulator_threads &&
+           c->emulator_latency_us == cfg->emulator_latency_us &&
+           same_string(c->emulator_fault, cfg->emulator_fault);
+}
+
+int registry_get(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
+                 struct hw_error *err)
+{
+    char name[sizeof((*out)->name)];
+    int rc;
+
+    device_name(spec, index, name, sizeof(name));
+    for (struct device *dev = open_devices; dev != NULL; dev = dev->next) {
+        if (same(dev, spec, name, cfg)) {
+            dev->users++;
+            *out = dev;
+            return 0;
+        }
+    }
+    rc = device_open(spec, index, cfg, out, err);
+    if (rc != 0)
+        return rc;
+    (*out)->users = 1;
+    (*out)->next = open_devices;
+    open_devices = *out;
+    return 0;
+}
+
+void registry_put(struct device *dev)
+{
+    struct device **p = &open_devices;
+
+    registry_lock();
+    if (--dev->users != 0) {
+        registry_unlock();
+        return;
+    }
+    while (*p != dev)
+        p = &(*p)->next;
+    *p = dev->next;
+    registry_unlock();
+    /* Without the lock: completions run while it closes, and may want it. */
+    device_close(dev);
+}
+
+void registry_forget_key(uint64_t key_id)
+{
+    registry_lock();
+    for (struct device *dev = open_devices; dev != NULL; dev = dev->next)
+        dev->ops->forget_key(dev, key_id);
+    registry_unlock();
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The devices that are open in this process, shared by all pools: a function
+ * opens once in the whole machine. Guarded by one lock, which a forked child
+ * gets anew, with an empty list: its parent's devices are not its own.
+ */
+#ifndef VCRYPTO_REGISTRY_H
+#define VCRYPTO_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct device;
+struct hw_config;
+struct hw_error;
+
+/* Before anything else of hw/: the fork handler. Any number of times. */
+void registry_init(void);
+void registry_lock(void);
+void registry_unlock(void);
+
+/*
+ * Lock held. The device open under this name with this configuration, or a
+ * newly opened one. A user of it is counted.
+ */
+int registry_get(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
+                 struct hw_error *err);
+/* Lock not held. Closes the device with its last user. */
+void registry_put(struct device *dev);
+
+/* Lock not held. All sessions of the key, on all devices. */
+void registry_forget_key(uint64_t key_id);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Known answers for every algorithm: a device may advertise what it cannot do. */
+#ifndef VCRYPTO_SELFTEST_H
+#define VCRYPTO_SELFTEST_H
+
+struct device;
+struct device_caps;
+
+/* Tries what dev->caps claims on the device itself, which must be running, and
+ * waits for the answers. What holds is left in dev->caps and *out. */
+void selftest_run(struct device *dev, struct device_caps *out);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the virtio-crypto driver share. */
+#ifndef VCRYPTO_VIRTIO_CRYPTO_H
+#define VCRYPTO_VIRTIO_CRYPTO_H
+
+#include <pthread.h>
+
+#include <linux/virtio_crypto.h>
+
+#include "device.h"
+#include "virtio_pci.h"
+#include "virtqueue.h"
+
+/* VIRTIO 1.2, section 5.9.3; not in the kernel's header. */
+#define VIRTIO_CRYPTO_F_REVISION_1 0
+/* Section 5.9.7.2: set in the header's flag under REVISION_1. */
+#define VIRTIO_CRYPTO_FLAG_SESSION_MODE 1
+/* Section 5.9.2.5 numbers ECDSA 2. The kernel's header has DSA there and ECDSA
+ * at 3; devices are made from the specification. */
+#define VC_AKCIPHER_RSA   1
+#define VC_AKCIPHER_ECDSA 2
+
+/* Written by us into each status byte: a device that answers without writing
+ * its answer is found out. */
+#define VC_STATUS_UNSET 0xff
+
+/* Above 256 entries QEMU's used ring straddles pages, and behind a vIOMMU loses
+ * what lies on the second one. */
+#define VC_QUEUE_MAX 256
+
+/* One per descriptor of a data queue, indexed by the chain's head. */
+struct vc_slot {
+    /* Header and, right behind it, the IV. */
+    uint8_t out[sizeof(struct virtio_crypto_op_data_req) + HW_IV_MAX];
+    uint8_t status;  /* the device's answer */
+    uint8_t pad[39]; /* to two cache lines: the device writes its own slot only */
+};
+_Static_assert(sizeof(struct vc_slot) == 128, "a slot is two cache lines");
+
+/* One virtqueue with its memory. */
+struct vc_ring {
+    struct virtqueue vq;
+    struct dma_region mem;
+    size_t slots_off;
+    uint64_t doorbell;
+    uint16_t index;
+};
+
+/* A command on the control queue. */
+struct vc_command {
+    TAILQ_ENTRY(vc_command) link;
+    struct session *session; /* our reference */
+    bool creates;
+    bool on_ring;
+    struct dma_buf buf; /* message, then answer */
+    size_t out_len, buf_len;
+    uint64_t deadline;
+};
+
+TAILQ_HEAD(vc_command_list, vc_command);
+
+struct vc_device {
+    struct device *dev;
+    struct virtio_pci pci;
+    struct virtio_crypto_config cfg; /* in host order */
+    uint64_t features;
+    bool revision_1;
+    unsigned queue_size;
+    struct vc_ring data[DEVICE_QUEUES_MAX];
+
+    /* Everything below is guarded by the session table's lock. */
+    struct vc_ring ctrl;
+    struct vc_command_list commands; /* in order: those on the ring first */
+    uint64_t create_failures;
+};
+
+/* Message formats, virtio_crypto_format.c. */
+
+/* Header of a data request, without IV, into out; its length is returned. */
+size_t vc_format_data(const struct vc_device *vc, const struct request *r, uint8_t *out);
+/* Fixed part of a session's creation or end. */
+size_t vc_format_create(const struct vc_device *vc, const struct session *s, uint8_t *out);
+size_t vc_format_destroy(const struct vc_device *vc, const struct session *s, uint8_t *out);
+#define VC_COMMAND_MAX sizeof(struct virtio_crypto_op_ctrl_req)
+/* The status byte of a data request as an errno. */
+int vc_status(const struct request *r, uint8_t status);
+/* Whether the configuration advertises alg. */
+bool vc_advertises(const struct virtio_crypto_config *cfg, enum hw_alg alg);
+
+/* Control queue, virtio_crypto_ctrl.c. */
+
+/* driver_ops prepare, forget_key and deadline. */
+int vc_prepare(struct device *dev, struct request *r);
+void vc_forget_key(struct device *dev, uint64_t key_id);
+uint64_t vc_control_deadline(struct device *dev);
+/* Answers that came. -EIO: the device broke the rules, or is late. */
+int vc_control_service(struct vc_device *vc);
+/* The device was reset: commands and sessions are gone, requests that waited
+ * for one go to orphans. */
+void vc_control_drop(struct vc_device *vc, struct request_list *orphans);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control queue: sessions are made, ended and evicted here, through the
+ * same asynchronous path as everything else. One lock, the session table's,
+ * guards the control ring, the commands and the table; it is never held while
+ * a request is finished or put on a data queue.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "key.h"
+#include "queue.h"
+#include "virtio_crypto.h"
+
+/* Evictions tried for one session before its requests go elsewhere. */
+#define CREATE_TRIES 3
+
+static struct vc_device *vc_of(struct device *dev)
+{
+    return dev->priv;
+}
+
+/* Lock held. Commands go to the ring in the order in which they were given: a
+ * session's end frees the place that the next creation needs. */
+static bool pump(struct vc_device *vc)
+{
+    struct vc_command *c;
+
+    TAILQ_FOREACH(c, &vc->commands, link)
+    {
+        struct virtqueue_seg segs[2];
+
+        if (c->on_ring)
+            continue;
+        segs[0] = (struct virtqueue_seg){c->buf.iova, (uint32_t)c->out_len};
+        segs[1] =
+            (struct virtqueue_seg){c->buf.iova + c->out_len, (uint32_t)(c->buf_len - c->out_len)};
+        if (virtqueue_add(&vc->ctrl.vq, segs, 1, 1, c) != 0)
+            break;
+        c->on_ring = true;
+    }
+    return virtqueue_should_kick(&vc->ctrl.vq);
+}
+
+static void kick(struct vc_device *vc)
+{
+    virtio_pci_notify(&vc->pci, vc->ctrl.doorbell, vc->ctrl.index);
+}
+
+static void free_command(struct vc_device *vc, struct vc_command *c)
+{
+    dma_buf_put(&vc->dev->dma, &c->buf, c->buf_len);
+    session_unref(c->session);
+    free(c);
+}
+
+/* Lock held. A reference to s goes with the command. -ENOMEM: s is left. */
+static int send(struct vc_device *vc, struct session *s, bool creates)
+{
+    /* The answer: id and status, or a status byte. */
+    size_t answer = creates ? sizeof(struct virtio_crypto_session_input) : 1;
+    size_t key_len = creates ? s->key->spec.len : 0;
+    struct vc_command *c = calloc(1, sizeof(*c));
+    int rc;
+
+    if (c == NULL)
+        return -ENOMEM;
+    rc = dma_buf_get(&vc->dev->dma, VC_COMMAND_MAX + key_len + answer, &c->buf);
+    if (rc != 0) {
+        free(c);
+        return rc;
+    }
+    c->out_len = creates ? vc_format_create(vc, s, c->buf.va) : vc_format_destroy(vc, s, c->buf.va);
+    if (creates)
+        memcpy(c->buf.va + c->out_len, s->key->spec.bytes, key_len);
+    c->out_len += key_len;
+    c->buf_len = c->out_len + answer;
+    memset(c->buf.va + c->out_len, VC_STATUS_UNSET, answer);
+    c->session = s;
+    c->creates = creates;
+    c->deadline = device_now() + (uint64_t)vc->dev->cfg.timeout_ms * 1000000u;
+    TAILQ_INSERT_TAIL(&vc->commands, c, link);
+    return 0;
+}
+
+/* Lock held. s is out of the table; its reference is ours to give away. */
+static void end_session(struct vc_device *vc, struct session *s)
+{
+    /* Without memory the device keeps a session too many until its reset. */
+    if (atomic_load_explicit(&s->state, memory_order_acquire) != SESSION_READY ||
+        send(vc, s, false) != 0)
+        session_unref(s);
+}
+
+/* Lock held. Makes room for one more session. */
+static bool evict(struct vc_device *vc)
+{
+    struct session *victim = session_evict(&vc->dev->sessions);
+
+    if (victim == NULL)
+        return false;
+    atomic_fetch_add_explicit(&vc->dev->sessions_evicted, 1, memory_order_relaxed);
+    end_session(vc, victim);
+    return true;
+}
+
+/* Lock held. A new session, its creation under way; a reference for the
+ * caller. */
+static int make_session(struct vc_device *vc, struct hw_key *key, const struct session_use *use,
+                        struct session **out)
+{
+    struct session_table *t = &vc->dev->sessions;
+    struct session *s;
+    int rc;
+
+    if (t->count >= SESSION_TABLE_MAX && !evict(vc))
+        return -ENOSPC;
+    s = session_add(t, key, use);
+    if (s == NULL)
+        return -ENOMEM;
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    rc = send(vc, s, true);
+    if (rc != 0) {
+        session_unref(s);
+        session_remove(t, s);
+        session_unref(s);
+        /* The caller's, who holds the key: this is not the key's last. */
+        session_unref(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+/* Lock held. A session for r: ready and pinned (0), being made (-EINPROGRESS,
+ * r waits with it), or an error. */
+static int find_session(struct vc_device *vc, struct request *r, const struct session_use *use)
+{
+    struct session_table *t = &vc->dev->sessions;
+    struct session *s = session_find(t, r->key->id, use);
+    int rc = 0;
+
+    if (s != NULL && atomic_load_explicit(&s->state, memory_order_acquire) == SESSION_FAILED &&
+        s->error == -ESTALE) {
+        session_remove(t, s);
+        session_unref(s);
+        session_unref(s);
+        s = NULL;
+    }
+    if (s == NULL)
+        rc = make_session(vc, r->key, use, &s);
+    if (rc != 0)
+        return rc;
+    if (r->session != NULL)
+        session_unref(r->session);
+    r->session = s;
+    switch (atomic_load_explicit(&s->state, memory_order_acquire)) {
+    case SESSION_READY:
+        /* It is in the table, so nobody has killed it. */
+        r->pinned = session_pin(t, s);
+        return r->pinned ? 0 : -EIO;
+    case SESSION_FAILED: return s->error;
+    default:
+        r->place = REQUEST_SESSION;
+        TAILQ_INSERT_TAIL(&s->waiters, r, link);
+        return -EINPROGRESS;
+    }
+}
+
+int vc_prepare(struct device *dev, struct request *r)
+{
+    struct vc_device *vc = vc_of(dev);
+    struct session_use use;
+    bool ring;
+    int rc;
+
+    session_use_of(&r->pub, &use);
+    /* The session of the last time: no lock, no look-up. */
+    if (r->session != NULL && r->session->table == &dev->sessions &&
+        memcmp(&r->session->use, &use, sizeof(use)) == 0 &&
+        atomic_load_explicit(&r->session->state, memory_order_acquire) == SESSION_READY &&
+        session_pin(&dev->sessions, r->session)) {
+        r->pinned = true;
+        return 0;
+    }
+    pthread_mutex_lock(&dev->sessions.lock);
+    if (atomic_load_explicit(&dev->state, memory_order_acquire) != DEVICE_RUNNING)
+        rc = -EIO;
+    else
+        rc = find_session(vc, r, &use);
+    ring = pump(vc);
+    pthread_mutex_unlock(&dev->sessions.lock);
+    if (ring)
+        kick(vc);
+    return rc;
+}
+
+void vc_forget_key(struct device *dev, uint64_t key_id)
+{
+    struct vc_device *vc = vc_of(dev);
+    struct session *s;
+    bool ring;
+
+    pthread_mutex_lock(&dev->sessions.lock);
+    while (session_take(&dev->sessions, key_id, &s, 1) != 0)
+        end_session(vc, s);
+    ring = atomic_load(&dev->state) == DEVICE_RUNNING && pump(vc);
+    pthread_mutex_unlock(&dev->sessions.lock);
+    if (ring)
+        kick(vc);
+}
+
+/* What a command's answer means for those who wait. */
+struct outcome {
+    struct request_list waiters;
+    int status;         /* 0: they are pinned and go to their queues */
+    struct hw_key *key; /* no longer needed by the session */
+};
+
+/* Lock held. The session is or is not; its waiters go to out. */
+static void settle(struct vc_device *vc, struct session *s, int status, struct outcome *out)
+{
+    struct request *r;
+
+    out->status = status;
+    TAILQ_CONCAT(&out->waiters, &s->waiters, link);
+    out->key = s->key;
+    s->key = NULL;
+    if (status == 0) {
+        TAILQ_FOREACH(r, &out->waiters, link)
+        r->pinned = session_pin(&vc->dev->sessions, s);
+        atomic_fetch_add_explicit(&vc->dev->sessions_created, 1, memory_order_relaxed);
+        atomic_store_explicit(&s->state, SESSION_READY, memory_order_release);
+        return;
+    }
+    s->error = status;
+    atomic_store_explicit(&s->state, SESSION_FAILED, memory_order_release);
+    /* That the device cannot do it is worth remembering, the rest is not. */
+    if (status != -ENOTSUP) {
+        session_remove(&vc->dev->sessions, s);
+        session_unref(s);
+    }
+}
+
+/* Lock held. Answer to a creation. */
+static void created(struct vc_device *vc, struct vc_command *c, struct outcome *out)
+{
+    struct virtio_crypto_session_input in;
+    struct session *s = c->session;
+
+    memcpy(&in, c->buf.va + c->out_len, sizeof(in));
+    switch (le32toh(in.status)) {
+    case VIRTIO_CRYPTO_OK:
+        s->id = le64toh(in.session_id);
+        settle(vc, s, 0, out);
+        break;
+    case VIRTIO_CRYPTO_NOTSUPP: settle(vc, s, -ENOTSUP, out); break;
+    default:
+        /* Full, perhaps: only REVISION_1 has a status for that. */
+        if (s->tries++ < CREATE_TRIES && evict(vc)) {
+            atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+            if (send(vc, s, true) == 0)
+                break;
+            session_unref(s);
+        }
+        settle(vc, s, -ENOSPC, out);
+    }
+}
+
+static void act_on(struct outcome *o)
+{
+    struct request *r;
+
+    while ((r = TAILQ_FIRST(&o->waiters)) != NULL) {
+        TAILQ_REMOVE(&o->waiters, r, link);
+        if (o->status == 0)
+            queue_enqueue(r->queue, r, true, false);
+        else
+            request_finish(r, o->status);
+    }
+    hw_key_unref(o->key);
+}
+
+/* One answer: 1, none: 0, -EIO. */
+static int service_one(struct vc_device *vc)
+{
+    struct outcome out = {.waiters = TAILQ_HEAD_INITIALIZER(out.waiters)};
+    struct vc_command *c = NULL;
+    void *token;
+    unsigned head;
+    uint32_t len;
+    bool ring = false;
+    int rc;
+
+    pthread_mutex_lock(&vc->dev->sessions.lock);
+    virtqueue_irq_off(&vc->ctrl.vq);
+    rc = virtqueue_get(&vc->ctrl.vq, &token, &head, &len);
+    if (rc == 1) {
+        c = token;
+        TAILQ_REMOVE(&vc->commands, c, link);
+        if (c->creates)
+            created(vc, c, &out);
+        ring = pump(vc);
+    } else if (rc == 0 && virtqueue_irq_on(&vc->ctrl.vq)) {
+        rc = 1;
+    }
+    pthread_mutex_unlock(&vc->dev->sessions.lock);
+    if (ring)
+        kick(vc);
+    act_on(&out);
+    if (c != NULL) {
+        pthread_mutex_lock(&vc->dev->sessions.lock);
+        free_command(vc, c);
+        pthread_mutex_unlock(&vc->dev->sessions.lock);
+    }
+    return rc;
+}
+
+int vc_control_service(struct vc_device *vc)
+{
+    uint64_t deadline;
+    int rc;
+
+    do
+        rc = service_one(vc);
+    while (rc > 0);
+    deadline = vc_control_deadline(vc->dev);
+    return rc == 0 && deadline != 0 && deadline <= device_now() ? -EIO : rc;
+}
+
+uint64_t vc_control_deadline(struct device *dev)
+{
+    struct vc_device *vc = vc_of(dev);
+    struct vc_command *first;
+    uint64_t deadline;
+
+    pthread_mutex_lock(&dev->sessions.lock);
+    first = TAILQ_FIRST(&vc->commands);
+    deadline = first == NULL ? 0 : first->deadline;
+    pthread_mutex_unlock(&dev->sessions.lock);
+    return deadline;
+}
+
+void vc_control_drop(struct vc_device *vc, struct request_list *orphans)
+{
+    struct session_table *t = &vc->dev->sessions;
+    struct hw_key *keys[16];
+    struct session *dropped[16];
+    struct vc_command *c;
+    unsigned n;
+
+    pthread_mutex_lock(&t->lock);
+    while ((c = TAILQ_FIRST(&vc->commands)) != NULL) {
+        TAILQ_REMOVE(&vc->commands, c, link);
+        TAILQ_CONCAT(orphans, &c->session->waiters, link);
+        free_command(vc, c);
+    }
+    do {
+        n = session_take(t, 0, dropped, 16);
+        for (unsigned i = 0; i < n; i++) {
+            TAILQ_CONCAT(orphans, &dropped[i]->waiters, link);
+            keys[i] = dropped[i]->key;
+            dropped[i]->key = NULL;
+        }
+        pthread_mutex_unlock(&t->lock);
+        for (unsigned i = 0; i < n; i++) {
+            session_unref(dropped[i]);
+            /* May be the last, and then wants the lock. */
+            hw_key_unref(keys[i]);
+        }
+        pthread_mutex_lock(&t->lock);
+    } while (n != 0);
+    pthread_mutex_unlock(&t->lock);
+}
