@@ -28,9 +28,10 @@ struct emulator_config {
 /* The host's side. Called from service threads and from register accesses. */
 struct emulator_host {
     /* Memory behind [iova, iova + len), or NULL: a fault, which the host
-     * counts. The pointer is good until the function is reset. */
+     * counts. The pointer is good until the function is reset, or
+     * emulator_invalidate has returned. */
     void *(*dma)(void *host, uint64_t iova, size_t len, bool write);
-    /* A posted write of an MSI-X message. */
+    /* A posted write of an MSI-X message; must not come back to the function. */
     void (*msi)(void *host, uint64_t address, uint32_t data);
 };
 
@@ -50,6 +51,12 @@ void emulator_config_write(struct emulator *e, unsigned off, unsigned width, uin
 uint32_t emulator_bar_read(struct emulator *e, unsigned bar, uint64_t off, unsigned width);
 void emulator_bar_write(struct emulator *e, unsigned bar, uint64_t off, unsigned width,
                         uint32_t val);
+
+/*
+ * Translations have gone: returns once no pointer that dma gave out before is
+ * in use. Queues whose rings have gone with them stop, with NEEDS_RESET.
+ */
+void emulator_invalidate(struct emulator *e);
 
 /* What the device itself counted, for tests. */
 struct emulator_counts {

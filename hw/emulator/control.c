@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control queue requests: sessions are made and destroyed.
+ *
+ *   device-readable   header | fixed-length fields | key
+ *   device-writable   outcome
+ *
+ * The fixed-length fields take 56 bytes without REVISION_1, else their own
+ * size.
+ */
+#include "emulator/crypto.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "emulator/device.h"
+
+#define FLF_LEGACY 56u
+
+union flf {
+    struct virtio_crypto_sym_create_session_req sym;
+    struct virtio_crypto_aead_session_para aead;
+    __le64 session_id;
+    uint8_t bytes[FLF_LEGACY];
+};
+
+struct wanted {
+    uint32_t number, key_len, tag_len, aad_len, op;
+};
+
+struct op_row;
+
+struct control {
+    struct worker *w;
+    const struct op_row *row;
+    union flf flf;
+    struct cursor in; /* after the fixed-length fields */
+    uint64_t left;    /* bytes there */
+    uint64_t id;      /* of the session made */
+};
+
+struct op_row {
+    uint32_t opcode;
+    uint32_t flf_len; /* with REVISION_1 */
+    size_t outcome;   /* bytes */
+    int (*serve)(struct control *c);
+};
+
+/* The limits of the algorithm's row; the engine says whether it can. */
+static int check(const struct alg *alg, const struct wanted *want)
+{
+    bool fits = false;
+
+    for (unsigned i = 0; i < ALG_KEY_LENS; i++)
+        fits = fits || (alg->key_lens[i] != 0 && alg->key_lens[i] == want->key_len);
+    if (!fits || (want->op != VIRTIO_CRYPTO_OP_ENCRYPT && want->op != VIRTIO_CRYPTO_OP_DECRYPT))
+        return VIRTIO_CRYPTO_ERR;
+    if (want->tag_len < alg->tag_min || want->tag_len > alg->tag_max ||
+        (alg->tag_step != 0 && want->tag_len % alg->tag_step != 0) ||
+        want->aad_len > DEVICE_MAX_SIZE)
+        return VIRTIO_CRYPTO_ERR;
+    return VIRTIO_CRYPTO_OK;
+}
+
+static int create(struct control *c, uint32_t service, const struct wanted *want)
+{
+    struct emulator *e = c->w->e;
+    const struct alg *alg = alg_find(service, want->number);
+    uint64_t bit = alg != NULL ? 1ull << (alg - algs) : 0;
+    uint8_t bytes[SESSION_KEY_MAX];
+    struct engine_key key = {.alg = alg, .key = bytes, .key_len = want->key_len};
+    int status;
+
+    if (alg == NULL || ((e->faults.no_algo | e->faults.liar) & bit))
+        return VIRTIO_CRYPTO_NOTSUPP;
+    status = check(alg, want);
+    if (status != VIRTIO_CRYPTO_OK)
+        return status;
+    if (c->left != want->key_len || !cursor_read(&c->in, bytes, want->key_len))
+        return VIRTIO_CRYPTO_ERR;
+    key.encrypt = want->op == VIRTIO_CRYPTO_OP_ENCRYPT;
+    key.tag_len = want->tag_len;
+    status = session_create(&e->sessions, &key, want->aad_len, c->w->index, &c->id);
+    explicit_bzero(bytes, sizeof(bytes));
+    if (status == VIRTIO_CRYPTO_NOSPC && !device_has(e, DEVICE_F_REVISION_1))
+        status = VIRTIO_CRYPTO_ERR;
+    return status;
+}
+
+static int create_cipher(struct control *c)
+{
+    const struct virtio_crypto_cipher_session_para *para = &c->flf.sym.u.cipher.para;
+    struct wanted want = {
+        .number = le32toh(para->algo),
+        .key_len = le32toh(para->keylen),
+        .op = le32toh(para->op),
+    };
+
+    if (le32toh(c->flf.sym.op_type) != VIRTIO_CRYPTO_SYM_OP_CIPHER)
+        return VIRTIO_CRYPTO_NOTSUPP;
+    return create(c, VIRTIO_CRYPTO_SERVICE_CIPHER, &want);
+}
+
+static int create_aead(struct control *c)
+{
+    const struct virtio_crypto_aead_session_para *para = &c->flf.aead;
+    struct wanted want = {
+        .number = le32toh(para->algo),
+        .key_len = le32toh(para->key_len),
+        .tag_len = le32toh(para->hash_result_len),
+        .aad_len = le32toh(para->aad_len),
+        .op = le32toh(para->op),
+    };
+
+    return create(c, VIRTIO_CRYPTO_SERVICE_AEAD, &want);
+}
+
+static int destroy(struct control *c)
+{
+    return session_destroy(&c->w->e->sessions, le64toh(c->flf.session_id), c->row->opcode >> 8);
+}
+
+#define CREATED   sizeof(struct virtio_crypto_session_input)
+#define DESTROYED sizeof(struct virtio_crypto_inhdr)
+
+static const struct op_row ops[] = {
+    {VIRTIO_CRYPTO_CIPHER_CREATE_SESSION, sizeof(struct virtio_crypto_sym_create_session_req),
+     CREATED, create_cipher},
+    {VIRTIO_CRYPTO_AEAD_CREATE_SESSION, sizeof(struct virtio_crypto_aead_session_para), CREATED,
+     create_aead},
+    {VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION, sizeof(__le64), DESTROYED, destroy},
+    {VIRTIO_CRYPTO_AEAD_DESTROY_SESSION, sizeof(__le64), DESTROYED, destroy},
+};
+
+static const struct op_row *op_of(uint32_t opcode)
+{
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+        if (ops[i].opcode == opcode)
+            return &ops[i];
+    return NULL;
+}
+
+/* Answers VIRTIO_CRYPTO_*, or -EINVAL: no header. */
+static int request(struct control *c)
+{
+    struct chain *chain = &c->w->chain;
+    struct virtio_crypto_ctrl_header header;
+    uint32_t flf_len = FLF_LEGACY;
+
+    if (chain->in_len < sizeof(header))
+        return -EINVAL;
+    c->in = chain_in(chain);
+    if (!cursor_read(&c->in, &header, sizeof(header)))
+        return VIRTIO_CRYPTO_ERR;
+    c->row = op_of(le32toh(header.opcode));
+    if (c->row == NULL)
+        return VIRTIO_CRYPTO_NOTSUPP;
+    if (device_has(c->w->e, DEVICE_F_REVISION_1))
+        flf_len = c->row->flf_len;
+    if (chain->in_len < sizeof(header) + flf_len || chain->out_len < c->row->outcome)
+        return -EINVAL;
+    if (!cursor_read(&c->in, &c->flf, flf_len))
+        return VIRTIO_CRYPTO_ERR;
+    c->left = chain->in_len - sizeof(header) - flf_len;
+    return c->row->serve(c);
+}
+
+int control_request(struct worker *w, uint32_t *len)
+{
+    struct control c = {.w = w};
+    struct cursor out = chain_out(&w->chain);
+    struct virtio_crypto_session_input made;
+    struct virtio_crypto_inhdr gone;
+    int status = request(&c);
+    size_t outcome;
+    bool written;
+
+    /* An unknown opcode is answered in whichever form there is room for. */
+    outcome = c.row != NULL ? c.row->outcome : w->chain.out_len >= CREATED ? CREATED : DESTROYED;
+    if (status < 0 || w->chain.out_len < outcome) {
+        device_fail(w->e);
+        return -EINVAL;
+    }
+    memset(&made, 0, sizeof(made));
+    made.session_id = htole64(c.id);
+    made.status = htole32((uint32_t)status);
+    gone.status = (uint8_t)status;
+    written = outcome == CREATED ? cursor_write(&out, &made, sizeof(made))
+                                 : cursor_write(&out, &gone, sizeof(gone));
+    *len = written ? (uint32_t)outcome : 0;
+    return 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device's side of one split virtqueue (VIRTIO 1.2, section 2.7).
+ *
+ * Ring memory belongs to the driver and may change at any moment: each value
+ * is loaded once, checked, and then used. Any service thread may pop from and
+ * push to any queue, under its lock; what happens to a chain in between needs
+ * no lock.
+ */
+#ifndef VCRYPTO_EMULATOR_RING_H
+#define VCRYPTO_EMULATOR_RING_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct chain;
+struct emulator;
+struct vring_avail;
+struct vring_desc;
+struct vring_used;
+
+#define QUEUE_REGS 64
+
+struct queue {
+    unsigned index;
+    uint8_t regs[QUEUE_REGS]; /* as virtio_pci_common_cfg has them; bus lock */
+    atomic_uint vector;       /* written under the bus lock */
+
+    pthread_mutex_t lock; /* for all that follows */
+    bool running;
+    bool quiet; /* the driver has been told not to notify */
+    bool event_idx, indirect;
+    uint16_t size;
+    uint16_t avail_next; /* the available entry to be taken next */
+    uint16_t used_next;
+    uint32_t epoch; /* grows with each stop: tells late completions apart */
+    const struct vring_desc *desc;
+    const struct vring_avail *avail;
+    struct vring_used *used;
+};
+
+/* A chain that has been popped, until it is pushed. */
+struct taken {
+    struct queue *queue;
+    uint32_t epoch;
+    uint16_t head;
+    bool bad_id; /* a fault: the used entry shall name no descriptor */
+};
+
+struct ring_addresses {
+    uint64_t desc, avail, used;
+};
+
+void queue_init(struct queue *q, unsigned index);
+void queue_fini(struct queue *q);
+
+/* 0, or -EINVAL: misaligned or unreachable, then it does not run. */
+int queue_start(struct emulator *e, struct queue *q, const struct ring_addresses *at, uint16_t size,
+                uint64_t features);
+/* Nothing is popped or pushed afterwards; a chain already popped may still be
+ * in work. */
+void queue_stop(struct queue *q);
+/* The host's translations have changed: looks the rings up again. -EINVAL
+ * where they are gone; the queue is then stopped. */
+int queue_remap(struct emulator *e, struct queue *q, const struct ring_addresses *at);
+
+enum pop {
+    POP_NONE,
+    POP_LAST, /* one taken, and none is left */
+    POP_MORE, /* one taken, and there are more */
+    POP_BAD,  /* the ring is malformed */
+};
+
+/* Takes the next chain, walked and mapped, into c and *t. */
+enum pop queue_pop(struct emulator *e, struct queue *q, struct chain *c, struct taken *t);
+
+/* Returns a chain of which len bytes were written. True: the driver wants an
+ * interrupt. */
+bool queue_push(const struct taken *t, uint32_t len);
+
+/* Asks the driver for notifications; the next pop spares it the trouble again.
+ * True: there is something in the ring already, which no notification may
+ * announce. */
+bool queue_notify_on(struct queue *q);
+
+#endif

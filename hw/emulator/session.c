@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emulator/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_crypto.h>
+
+int sessions_init(struct sessions *s, const struct engine_ops *engine, unsigned limit,
+                  unsigned threads)
+{
+    memset(s, 0, sizeof(*s));
+    s->slot = calloc(limit, sizeof(struct session *));
+    if (s->slot == NULL)
+        return -ENOMEM;
+    s->limit = limit;
+    s->threads = threads;
+    s->engine = engine;
+    s->engine_state = engine->start();
+    if (s->engine_state == NULL) {
+        free(s->slot);
+        return -ENODEV;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    return 0;
+}
+
+void sessions_fini(struct sessions *s)
+{
+    sessions_clear(s);
+    s->engine->stop(s->engine_state);
+    pthread_mutex_destroy(&s->lock);
+    free(s->slot);
+}
+
+void sessions_clear(struct sessions *s)
+{
+    for (unsigned i = 0; i < s->limit; i++)
+        if (s->slot[i] != NULL) {
+            session_put(s->slot[i]);
+            s->slot[i] = NULL;
+        }
+    s->alive = 0;
+}
+
+unsigned sessions_alive(struct sessions *s)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&s->lock);
+    n = s->alive;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+static void session_free(struct session *session)
+{
+    for (unsigned i = 0; i < session->nstates; i++)
+        if (session->states[i] != NULL)
+            session->engine->close(session->states[i]);
+    explicit_bzero(session->key, sizeof(session->key));
+    free(session);
+}
+
+static struct session *session_new(struct sessions *s, const struct engine_key *key,
+                                   uint32_t aad_len)
+{
+    struct session *session = calloc(1, sizeof(*session) + s->threads * sizeof(void *));
+
+    if (session == NULL)
+        return NULL;
+    atomic_init(&session->refs, 1);
+    session->alg = key->alg;
+    session->engine = s->engine;
+    session->encrypt = key->encrypt;
+    session->key_len = key->key_len;
+    session->tag_len = key->tag_len;
+    session->aad_len = aad_len;
+    memcpy(session->key, key->key, key->key_len);
+    session->nstates = s->threads;
+    return session;
+}
+
+/* The slot in the low half, a serial number in the high half: an id is not
+ * soon used again, and a driver that keeps only 32 bits of it is found out. */
+static int publish(struct sessions *s, struct session *session, uint64_t *id)
+{
+    int status = VIRTIO_CRYPTO_NOSPC;
+
+    pthread_mutex_lock(&s->lock);
+    for (unsigned n = 0; n < s->limit && s->alive < s->limit; n++) {
+        unsigned i = (s->next + n) % s->limit;
+        if (s->slot[i] != NULL)
+            continue;
+        *id = session->id = (uint64_t)++s->serial << 32 | i;
+        s->slot[i] = session;
+        s->next = i + 1;
+        s->alive++;
+        status = VIRTIO_CRYPTO_OK;
+        break;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+int session_create(struct sessions *s, const struct engine_key *key, uint32_t aad_len,
+                   unsigned thread, uint64_t *id)
+{
+    struct session *session = session_new(s, key, aad_len);
+    int status = VIRTIO_CRYPTO_ERR;
+
+    if (session != NULL && session_state(s, session, thread) != NULL)
+        status = publish(s, session, id);
+    /* Once published it may be gone: only its id is ours. */
+    if (status != VIRTIO_CRYPTO_OK && session != NULL)
+        session_free(session);
+    return status;
+}
+
+/* Under s->lock. */
+static struct session **lookup(struct sessions *s, uint64_t id)
+{
+    uint64_t i = id & UINT32_MAX;
+
+    if (i >= s->limit || s->slot[i] == NULL || s->slot[i]->id != id)
+        return NULL;
+    return &s->slot[i];
+}
+
+int session_destroy(struct sessions *s, uint64_t id, uint32_t service)
+{
+    struct session *session = NULL, **at;
+
+    pthread_mutex_lock(&s->lock);
+    at = lookup(s, id);
+    if (at != NULL && (*at)->alg->service == service) {
+        session = *at;
+        *at = NULL;
+        s->alive--;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (session == NULL)
+        return VIRTIO_CRYPTO_ERR;
+    session_put(session);
+    return VIRTIO_CRYPTO_OK;
+}
+
+struct session *session_get(struct sessions *s, uint64_t id)
+{
+    struct session *session = NULL, **at;
+
+    pthread_mutex_lock(&s->lock);
+    at = lookup(s, id);
+    if (at != NULL) {
+        session = *at;
+        atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return session;
+}
+
+void session_put(struct session *session)
+{
+    /* acq_rel: every thread's use of its state comes before the release of
+     * all of them here. */
+    if (atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) == 1)
+        session_free(session);
+}
+
+void *session_state(const struct sessions *s, struct session *session, unsigned thread)
+{
+    struct engine_key key = {
+        .alg = session->alg,
+        .encrypt = session->encrypt,
+        .key = session->key,
+        .key_len = session->key_len,
+        .tag_len = session->tag_len,
+    };
+
+    if (session->states[thread] == NULL)
+        session->states[thread] = s->engine->open(s->engine_state, &key);
+    return session->states[thread];
+}
