@@ -24,9 +24,9 @@ struct algorithm_info {
     unsigned mode; /* EVP_CIPH_..._MODE */
     bool aead;
     bool custom_iv;
-    size_t key_len;    /* bytes */
     size_t block_size; /* as EVP reports it */
     size_t iv_len;
+    size_t key_len;      /* bytes; XTS: both halves */
     size_t min_bytes[2]; /* HW_ENCRYPT, HW_DECRYPT */
 };
 

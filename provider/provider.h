@@ -13,6 +13,8 @@
 #include "software.h"
 #include "stats.h"
 
+#define PROVIDER_FIXED_PARAMS 5
+
 struct provctx {
     const OSSL_CORE_HANDLE *core;
     OSSL_FUNC_core_get_params_fn *core_get_params;
@@ -25,7 +27,8 @@ struct provctx {
     struct software software;
     struct algorithm algorithms[ALG_COUNT];
     OSSL_ALGORITHM ciphers[ALG_COUNT + 1]; /* what query_operation returns */
-    char warning[256];                     /* why it runs without a device, or empty */
+    OSSL_PARAM gettable[PROVIDER_FIXED_PARAMS + STATS_PARAMS_MAX + 1];
+    char warning[256]; /* why it runs without a device, or empty */
 
     struct stats stats; /* last: it keeps its cache lines to itself */
 };

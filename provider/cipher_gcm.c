@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-GCM: the entry points and the rules about IVs and tags around a message. */
+#include "cipher_gcm.h"
+
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/proverr.h>
+
+void *cipher_gcm_newctx(struct provctx *prov, const struct algorithm *alg)
+{
+    struct cipher_gcm *c = cipher_new(prov, alg, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    aead_init(&c->aead);
+    c->iv_len = alg->info->iv_len;
+    return c;
+}
+
+void cipher_gcm_freectx(void *vctx)
+{
+    struct cipher_gcm *c = vctx;
+
+    aead_free(&c->aead);
+    cipher_free(&c->aead.base, sizeof(*c));
+}
+
+void *cipher_gcm_dupctx(void *vctx)
+{
+    struct cipher_gcm *from = vctx;
+    struct cipher_gcm *c = cipher_dup(&from->aead.base, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    if (!aead_dup(&c->aead, &from->aead)) {
+        cipher_gcm_freectx(c);
+        return NULL;
+    }
+    return c;
+}
+
+static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
+                    const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    /* A message that another key or direction began cannot go on. */
+    if (key != NULL || iv != NULL || c->aead.base.encrypting != encrypting) {
+        aead_reset(&c->aead);
+        if (c->iv_state == IV_IN_USE)
+            c->iv_state = IV_SPENT;
+    }
+    c->aead.base.encrypting = encrypting;
+    if (iv != NULL) {
+        if (iv_len == 0 || iv_len > sizeof(c->iv)) {
+            ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_IV_LENGTH);
+            return 0;
+        }
+        memcpy(c->iv, iv, iv_len);
+        c->iv_len = iv_len;
+        c->iv_state = IV_SET;
+    }
+    if (key != NULL) {
+        if (!cipher_set_key(&c->aead.base, key, key_len))
+            return 0;
+        c->tls_records = 0;
+    }
+    return cipher_gcm_set_ctx_params(c, params);
+}
+
+int cipher_gcm_einit(void *vctx, const unsigned char *key, size_t key_len, const unsigned char *iv,
+                     size_t iv_len, const OSSL_PARAM params[])
+{
+    return gcm_init(vctx, true, key, key_len, iv, iv_len, params);
+}
+
+int cipher_gcm_dinit(void *vctx, const unsigned char *key, size_t key_len, const unsigned char *iv,
+                     size_t iv_len, const OSSL_PARAM params[])
+{
+    return gcm_init(vctx, false, key, key_len, iv, iv_len, params);
+}
+
+/* Whatever comes first, AAD, data or the end, begins the message. */
+static int message_begun(struct cipher_gcm *c)
+{
+    if (c->aead.base.key == NULL || c->iv_state == IV_SPENT)
+        return 0;
+    if (c->iv_state == IV_NONE && (!c->aead.base.encrypting || !gcm_iv_random(c)))
+        return 0;
+    if (c->iv_state == IV_SET) {
+        aead_begin(&c->aead, c->iv, c->iv_len);
+        c->iv_state = IV_IN_USE;
+    }
+    return 1;
+}
+
+/* Without an error of its own. */
+static int message_update(struct cipher_gcm *c, uint8_t *out, size_t *outl, const uint8_t *in,
+                          size_t inl)
+{
+    int ok;
+
+    if (c->tls_aad_set)
+        return gcm_tls_record(c, out, outl, in, inl);
+    if (!message_begun(c))
+        return 0;
+    ok = out == NULL ? aead_aad(&c->aead, in, inl) : aead_data(&c->aead, out, in, inl);
+    if (ok)
+        *outl = inl;
+    return ok;
+}
+
+static int message_final(struct cipher_gcm *c)
+{
+    int ok;
+
+    if (c->tls_aad_set || !message_begun(c))
+        return 0;
+    if (!c->aead.base.encrypting && c->aead.tag_len == AEAD_NO_TAG)
+        return 0;
+    ok = aead_final(&c->aead);
+    c->iv_state = IV_SPENT;
+    return ok;
+}
+
+int cipher_gcm_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                      const unsigned char *in, size_t inl)
+{
+    *outl = 0;
+    if (inl == 0)
+        return 1;
+    if (outsize < inl) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+        return 0;
+    }
+    return (in != NULL && message_update(vctx, out, outl, in, inl)) || cipher_fail();
+}
+
+int cipher_gcm_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
+{
+    (void)out;
+    (void)outsize;
+    *outl = 0;
+    /* No error in the queue: a wrong tag is an answer, and the default provider
+     * gives it in the same way. */
+    return message_final(vctx);
+}
+
+int cipher_gcm_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                      const unsigned char *in, size_t inl)
+{
+    struct cipher_gcm *c = vctx;
+
+    *outl = 0;
+    if (outsize < inl) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);
+        return 0;
+    }
+    if (in == NULL)
+        return message_final(c);
+    return inl == 0 ? message_begun(c) : message_update(c, out, outl, in, inl);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of AES-GCM share. */
+#ifndef VCRYPTO_CIPHER_GCM_H
+#define VCRYPTO_CIPHER_GCM_H
+
+#include <openssl/evp.h>
+
+#include "cipher_aead.h"
+
+struct cipher_gcm {
+    struct cipher_aead aead;
+
+    /* IV_SET: for the next message; IV_IN_USE: of the message under way;
+     * IV_SPENT: that message has ended, and its IV must not serve another. */
+    enum { IV_NONE, IV_SET, IV_IN_USE, IV_SPENT } iv_state;
+    bool iv_gen; /* the fixed part is set: IVs may be generated */
+    uint8_t iv[AEAD_IV_MAX];
+    size_t iv_len;
+
+    /* TLS 1.2: the next update is a record, with this AAD. */
+    bool tls_aad_set;
+    uint8_t tls_aad[EVP_AEAD_TLS1_AAD_LEN];
+    size_t tls_pad; /* what a record grows by */
+    uint64_t tls_records;
+};
+
+/* A message with the IV set; the invocation part then counts up. out, where
+ * len is not 0, gets the IV's last len bytes. */
+int gcm_iv_generate(struct cipher_gcm *c, uint8_t *out, size_t len);
+/* Decryption: the IV's last len bytes, as received. */
+int gcm_iv_invocation(struct cipher_gcm *c, const uint8_t *in, size_t len);
+/* The IV's fixed part; the rest is random for encryption. SIZE_MAX: all of it. */
+int gcm_iv_fixed(struct cipher_gcm *c, const uint8_t *in, size_t len);
+/* A random IV for a message that was given none. */
+int gcm_iv_random(struct cipher_gcm *c);
+
+int gcm_tls_set_aad(struct cipher_gcm *c, const uint8_t *aad, size_t len);
+int gcm_tls_record(struct cipher_gcm *c, uint8_t *out, size_t *outl, const uint8_t *in, size_t len);
+
+#endif

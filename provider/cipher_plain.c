@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Contexts and parameters of the modes without authentication. */
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/proverr.h>
+
+#include "cipher.h"
+#include "params.h"
+
+void *cipher_plain_newctx(struct provctx *prov, const struct algorithm *alg)
+{
+    struct cipher_plain *c = cipher_new(prov, alg, sizeof(*c));
+
+    if (c != NULL)
+        c->pad = true;
+    return c;
+}
+
+void cipher_plain_freectx(void *vctx)
+{
+    struct cipher_plain *c = vctx;
+
+    cipher_free(&c->base, sizeof(*c));
+}
+
+void *cipher_plain_dupctx(void *vctx)
+{
+    struct cipher_plain *from = vctx;
+    struct cipher_plain *c = cipher_dup(&from->base, sizeof(*c));
+
+    if (c != NULL)
+        c->tls_mac = NULL; /* it lies in the other's twin */
+    return c;
+}
+
+int cipher_plain_set_iv(struct cipher_plain *c, const uint8_t *iv, size_t len)
+{
+    if (len != c->base.alg->info->iv_len) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_IV_LENGTH);
+        return 0;
+    }
+    memcpy(c->iv, iv, len);
+    memcpy(c->oiv, iv, len);
+    c->iv_set = true;
+    return 1;
+}
+
+static int plain_init(struct cipher_plain *c, bool encrypting, const uint8_t *key, size_t key_len,
+                      const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    unsigned mode = c->base.alg->info->mode;
+
+    c->num = 0;
+    c->buf_len = 0;
+    c->base.encrypting = encrypting;
+    if (iv != NULL && mode != EVP_CIPH_ECB_MODE && !cipher_plain_set_iv(c, iv, iv_len))
+        return 0;
+    /* CBC starts again from the IV it was given last; CTR goes on from where
+     * it is, so that no keystream is ever used twice. */
+    if (iv == NULL && c->iv_set && mode == EVP_CIPH_CBC_MODE)
+        memcpy(c->iv, c->oiv, sizeof(c->iv));
+    if (key != NULL && !cipher_set_key(&c->base, key, key_len))
+        return 0;
+    return cipher_plain_set_ctx_params(c, params);
+}
+
+int cipher_plain_einit(void *vctx, const unsigned char *key, size_t key_len,
+                       const unsigned char *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    return plain_init(vctx, true, key, key_len, iv, iv_len, params);
+}
+
+int cipher_plain_dinit(void *vctx, const unsigned char *key, size_t key_len,
+                       const unsigned char *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    return plain_init(vctx, false, key, key_len, iv, iv_len, params);
+}
+
+const OSSL_PARAM *cipher_plain_gettable_ctx_params(void *cctx, void *provctx)
+{
+    static const OSSL_PARAM gettable[] = {
+        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
+        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_IVLEN, NULL),
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, NULL),
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_NUM, NULL),
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_IV, NULL, 0),
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_UPDATED_IV, NULL, 0),
+        OSSL_PARAM_octet_ptr(OSSL_CIPHER_PARAM_TLS_MAC, NULL, 0),
+        OSSL_PARAM_END,
+    };
+
+    (void)cctx;
+    (void)provctx;
+    return gettable;
+}
+
+const OSSL_PARAM *cipher_plain_settable_ctx_params(void *cctx, void *provctx)
+{
+    static const OSSL_PARAM settable[] = {
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, NULL),
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_NUM, NULL),
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_USE_BITS, NULL),
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_TLS_VERSION, NULL),
+        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_TLS_MAC_SIZE, NULL),
+        OSSL_PARAM_END,
+    };
+
+    (void)cctx;
+    (void)provctx;
+    return settable;
+}
+
+int cipher_plain_get_ctx_params(void *vctx, OSSL_PARAM params[])
+{
+    struct cipher_plain *c = vctx;
+    const struct algorithm_info *info = c->base.alg->info;
+    OSSL_PARAM *mac = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_TLS_MAC);
+
+    if (mac != NULL && !OSSL_PARAM_set_octet_ptr(mac, c->tls_mac, c->tls_mac_size)) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_FAILED_TO_SET_PARAMETER);
+        return 0;
+    }
+    return params_put_size(params, OSSL_CIPHER_PARAM_IVLEN, info->iv_len) &&
+           params_put_uint(params, OSSL_CIPHER_PARAM_PADDING, c->pad) &&
+           params_put_octets(params, OSSL_CIPHER_PARAM_IV, c->oiv, info->iv_len) &&
+           params_put_octets(params, OSSL_CIPHER_PARAM_UPDATED_IV, c->iv, info->iv_len) &&
+           params_put_uint(params, OSSL_CIPHER_PARAM_NUM, c->num) &&
+           params_put_size(params, OSSL_CIPHER_PARAM_KEYLEN, info->key_len);
+}
+
+int cipher_plain_set_ctx_params(void *vctx, const OSSL_PARAM params[])
+{
+    struct cipher_plain *c = vctx;
+    unsigned pad = c->pad, num = 0, bits = 0;
+    bool num_given = false;
+
+    if (params == NULL)
+        return 1;
+    if (!params_take_uint(params, OSSL_CIPHER_PARAM_PADDING, &pad, NULL) ||
+        !params_take_uint(params, OSSL_CIPHER_PARAM_USE_BITS, &bits, NULL) ||
+        !params_take_uint(params, OSSL_CIPHER_PARAM_TLS_VERSION, &c->tls_version, NULL) ||
+        !params_take_size(params, OSSL_CIPHER_PARAM_TLS_MAC_SIZE, &c->tls_mac_size, NULL) ||
+        !params_take_uint(params, OSSL_CIPHER_PARAM_NUM, &num, &num_given))
+        return 0;
+    c->pad = pad != 0;
+    if (num >= c->base.alg->info->block_size) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_FAILED_TO_GET_PARAMETER);
+        return 0;
+    }
+    if (num_given)
+        c->num = num;
+    return 1;
+}

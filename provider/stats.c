@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stats.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/params.h>
+
+#include "async.h"
+#include "provider.h"
+
+/* A figure of the devices: its name after "vcrypto-", and on the line. */
+struct figure {
+    const char *param;
+    size_t offset;
+};
+
+#define PREFIX      "vcrypto-"
+#define DEVICE(n)   offsetof(struct hw_stats, n)
+#define LIVE(n)     offsetof(struct hw_live, n)
+#define NAME(f)     ((f)->param + sizeof(PREFIX) - 1)
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static const struct figure device_figures[] = {
+    {PREFIX "requests", DEVICE(requests)},
+    {PREFIX "completions", DEVICE(completions)},
+    {PREFIX "interrupts", DEVICE(interrupts)},
+    {PREFIX "polls", DEVICE(polls)},
+    {PREFIX "errors", DEVICE(errors)},
+    {PREFIX "timeouts", DEVICE(timeouts)},
+    {PREFIX "kicks", DEVICE(kicks)},
+    {PREFIX "backlogged", DEVICE(backlogged)},
+    {PREFIX "resets", DEVICE(resets)},
+    {PREFIX "sessions-created", DEVICE(sessions_created)},
+    {PREFIX "sessions-evicted", DEVICE(sessions_evicted)},
+};
+
+static const struct figure live_figures[] = {
+    {PREFIX "live-requests", LIVE(requests)},   {PREFIX "live-in-flight", LIVE(in_flight)},
+    {PREFIX "live-dma-bytes", LIVE(dma_bytes)}, {PREFIX "live-sessions", LIVE(sessions)},
+    {PREFIX "live-keys", LIVE(keys)},           {PREFIX "live-devices", LIVE(devices)},
+};
+
+#define SOFTWARE PREFIX "software-"
+
+static const char *const software_figures[SW_CAUSES] = {
+    [SW_SMALL] = SOFTWARE "small",
+    [SW_NO_JOB] = SOFTWARE "no-job",
+    [SW_UNSUPPORTED] = SOFTWARE "unsupported",
+    [SW_NO_DEVICE] = SOFTWARE "no-device",
+    [SW_TIMEOUT] = SOFTWARE "timeout",
+    [SW_BACKLOG] = SOFTWARE "backlog",
+    [SW_DEVICE_ERROR] = SOFTWARE "device-error",
+    [SW_STREAM] = SOFTWARE "stream",
+    [SW_RECORD] = SOFTWARE "record",
+    [SW_FORK] = SOFTWARE "fork",
+};
+
+/* Those that are no row of a table above. */
+static const char software_total[] = SOFTWARE "total";
+static const char contexts[] = PREFIX "contexts";
+static const char live_contexts[] = PREFIX "live-contexts";
+static const char live_waiters[] = PREFIX "live-waiters";
+static const char devices[] = PREFIX "devices";
+
+static const char *const others[] = {software_total, contexts, live_contexts, live_waiters,
+                                     devices};
+
+_Static_assert(COUNT(device_figures) + COUNT(live_figures) + SW_CAUSES + COUNT(others) <=
+                   STATS_PARAMS_MAX,
+               "room for all figures");
+
+/* Relaxed throughout: each figure stands alone, and nothing is published
+ * through one. */
+static void add(_Atomic uint64_t *n, uint64_t by)
+{
+    atomic_fetch_add_explicit(n, by, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *n)
+{
+    return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+void stats_software(struct provctx *prov, enum software_cause cause)
+{
+    add(&prov->stats.software[cause], 1);
+}
+
+void stats_context_opened(struct provctx *prov)
+{
+    add(&prov->stats.contexts, 1);
+    add(&prov->stats.live_contexts, 1);
+}
+
+void stats_context_closed(struct provctx *prov)
+{
+    add(&prov->stats.live_contexts, (uint64_t)-1);
+}
+
+static uint64_t sum_software(const struct provctx *prov)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < SW_CAUSES; i++)
+        sum += get(&prov->stats.software[i]);
+    return sum;
+}
+
+size_t stats_gettable(OSSL_PARAM *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < COUNT(device_figures); i++)
+        out[n++] = (OSSL_PARAM)OSSL_PARAM_uint64(device_figures[i].param, NULL);
+    for (size_t i = 0; i < COUNT(live_figures); i++)
+        out[n++] = (OSSL_PARAM)OSSL_PARAM_uint64(live_figures[i].param, NULL);
+    for (size_t i = 0; i < SW_CAUSES; i++)
+        out[n++] = (OSSL_PARAM)OSSL_PARAM_uint64(software_figures[i], NULL);
+    for (size_t i = 0; i < COUNT(others); i++)
+        out[n++] = (OSSL_PARAM)OSSL_PARAM_uint64(others[i], NULL);
+    return n;
+}
+
+static int put(OSSL_PARAM params[], const char *key, uint64_t val)
+{
+    OSSL_PARAM *p = OSSL_PARAM_locate(params, key);
+
+    return p == NULL || OSSL_PARAM_set_uint64(p, val);
+}
+
+static uint64_t at(const void *base, size_t offset)
+{
+    uint64_t val;
+
+    memcpy(&val, (const char *)base + offset, sizeof(val));
+    return val;
+}
+
+/* The devices' figures, summed over them. */
+static int put_devices(const struct provctx *prov, OSSL_PARAM params[])
+{
+    uint64_t sum[COUNT(device_figures)] = {0};
+    unsigned count = hw_pool_devices(prov->pool);
+
+    for (unsigned d = 0; d < count; d++) {
+        struct hw_stats s;
+
+        hw_pool_stats(prov->pool, d, &s);
+        for (size_t i = 0; i < COUNT(device_figures); i++)
+            sum[i] += at(&s, device_figures[i].offset);
+    }
+    for (size_t i = 0; i < COUNT(device_figures); i++)
+        if (!put(params, device_figures[i].param, sum[i]))
+            return 0;
+    return put(params, devices, count);
+}
+
+int stats_get_params(struct provctx *prov, OSSL_PARAM params[])
+{
+    struct hw_live live;
+
+    if (!put_devices(prov, params))
+        return 0;
+    hw_live(&live);
+    for (size_t i = 0; i < COUNT(live_figures); i++)
+        if (!put(params, live_figures[i].param, at(&live, live_figures[i].offset)))
+            return 0;
+    for (int i = 0; i < SW_CAUSES; i++)
+        if (!put(params, software_figures[i], get(&prov->stats.software[i])))
+            return 0;
+    return put(params, software_total, sum_software(prov)) &&
+           put(params, contexts, get(&prov->stats.contexts)) &&
+           put(params, live_contexts, get(&prov->stats.live_contexts)) &&
+           put(params, live_waiters, async_live_waiters());
+}
+
+void stats_print(struct provctx *prov)
+{
+    unsigned count = hw_pool_devices(prov->pool);
+
+    for (unsigned d = 0; d < count; d++) {
+        struct hw_stats s;
+
+        hw_pool_stats(prov->pool, d, &s);
+        fprintf(stderr, "vcrypto: %s", s.name);
+        for (size_t i = 0; i < COUNT(device_figures); i++)
+            fprintf(stderr, " %s=%" PRIu64, NAME(&device_figures[i]),
+                    at(&s, device_figures[i].offset));
+        fputc('\n', stderr);
+    }
+    fprintf(stderr, "vcrypto: software total=%" PRIu64, sum_software(prov));
+    for (int i = 0; i < SW_CAUSES; i++)
+        fprintf(stderr, " %s=%" PRIu64, software_figures[i] + sizeof(SOFTWARE) - 1,
+                get(&prov->stats.software[i]));
+    fputc('\n', stderr);
+}
