@@ -49,13 +49,32 @@ struct transport_ops {
     int (*dma_map)(struct transport *t, void *va, size_t len, uint64_t *iova);
     /* Returns once the device can no longer reach the memory. */
     void (*dma_unmap)(struct transport *t, uint64_t iova, size_t len);
+
+    /* The rest is NULL where a transport has no such thing. */
+
+    /* A descriptor to poll, readable while events has something to say; the
+     * transport's own, good until close. */
+    int (*event_fd)(struct transport *t);
+    /* Takes what has come: TRANSPORT_EVENT_ bits. Never waits. */
+    unsigned (*events)(struct transport *t);
+    /* Resets the function; registers, queues and sessions are then as after
+     * power on, configuration space, mappings and connected interrupts as
+     * before. -ENOTSUP where the function has no reset. */
+    int (*reset)(struct transport *t);
 };
+
+/* The function is to be taken away, and whoever asked waits for close. Said
+ * again from time to time. */
+#define TRANSPORT_EVENT_RELEASE 1u
+/* The bus reported an error that may have cost data: reset, or close. */
+#define TRANSPORT_EVENT_ERROR 2u
 
 struct transport {
     const struct transport_ops *ops;
 };
 
 extern const struct transport_ops transport_emulator;
+extern const struct transport_ops transport_vfio;
 
 /* NULL-terminated. */
 extern const struct transport_ops *const transports[];

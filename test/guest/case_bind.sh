@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 #
-# The guest itself: the functions are there and VFIO takes them.
+# The guest itself: the functions are there, VFIO takes them, and QEMU listens.
 # shellcheck source=test/guest/lib.sh
 . "${0%/*}/lib.sh"
 
-count() {
-    functions | wc -l
-}
-check 'two functions are visible' [ "$(count)" -eq 2 ]
-for a in $(functions); do
+check 'four functions are visible' [ "$(functions | wc -l)" -eq 4 ]
+for a in $ROOT $PLUG $PAIR0 $PAIR1; do
     bind vfio-pci "$a"
     check "$a is bound to vfio-pci" [ "$(driver_of "$a")" = vfio-pci ]
-    check "$a has /dev/vfio/$(group_of "$a")" [ -c "/dev/vfio/$(group_of "$a")" ]
+    check "$a has a file in /dev/vfio" [ -c "/dev/vfio/$(group_of "$a")" ]
 done
+check 'two functions share a group' [ "$(group_of "$PAIR0")" -eq "$(group_of "$PAIR1")" ]
+check 'the others do not' [ "$(group_of "$ROOT")" -ne "$(group_of "$PLUG")" ]
 monitor info pci
 check 'the monitor answers' until_true 5 grep -q 1af4:1054 /tmp/monitor.log

@@ -2,7 +2,16 @@
 # shellcheck shell=sh
 #
 # What the cases share. They run in the guest, under busybox, as root.
+# shellcheck disable=SC2034
+T=/t
 PCI=/sys/bus/pci/devices
+
+# The functions, see run.sh. PLUG can be unplugged, as crypto1; PAIR0 and PAIR1
+# share an IOMMU group.
+ROOT=0000:00:05.0
+PLUG=0000:01:00.0
+PAIR0=0000:00:06.0
+PAIR1=0000:00:06.1
 
 # Results go to the host by their own line, and into the log.
 say() {
@@ -39,7 +48,7 @@ results() {
     fi
 }
 
-# Addresses of all virtio-crypto functions, those on the root bus first.
+# Addresses of all virtio-crypto functions.
 functions() {
     for d in "$PCI"/*; do
         [ "$(cat "$d/vendor" "$d/device" 2>/dev/null | tr -d '\n')" = 0x1af40x1054 ] &&
@@ -59,13 +68,17 @@ bind() {
     shift
     for a; do
         [ "$(driver_of "$a")" != "$driver" ] || continue
-        [ ! -e "$PCI/$a/driver" ] || echo "$a" >"$PCI/$a/driver/unbind"
+        unbind "$a"
         echo "$driver" >"$PCI/$a/driver_override"
         echo "$a" >/sys/bus/pci/drivers_probe
     done
 }
 
-# until SECONDS COMMAND...: waits for it to succeed.
+unbind() {
+    [ ! -e "$PCI/$1/driver" ] || echo "$1" >"$PCI/$1/driver/unbind"
+}
+
+# until_true SECONDS COMMAND...: waits for it to succeed.
 until_true() {
     tries=$(($1 * 10))
     shift
@@ -79,4 +92,12 @@ until_true() {
 # A line for QEMU's monitor; the answers are in /tmp/monitor.log.
 monitor() {
     printf '%s\r' "$*" >/dev/ttyS2
+}
+
+# Asks for PLUG back, which takes the guest some seconds, and gives it again.
+unplug() {
+    monitor device_del crypto1
+}
+plug() {
+    monitor device_add virtio-crypto-pci,id=crypto1,cryptodev=c1,bus=rp0,disable-legacy=on,iommu_platform=on
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Boots the guest with two virtio-crypto functions of QEMU's and runs cases in
+# Boots the guest with four virtio-crypto functions of QEMU's and runs cases in
 # it.
 #
 #   test/guest/run.sh [--build DIR] [CASE...]
@@ -66,8 +66,9 @@ make_overlay() {
 }
 
 # ttyS0 is the log, ttyS1 the results, ttyS2 the guest's way to QEMU's monitor:
-# both ends of that socket are QEMU's. crypto0 sits on the root bus; crypto1
-# behind a root port, so that it can be unplugged and has a reset.
+# both ends of that socket are QEMU's. crypto0 sits on the root bus, crypto1
+# behind a root port, so that it can be unplugged and has a reset; crypto2 and
+# crypto3 are two functions of one device, and so of one IOMMU group.
 boot() {
     local command=(qemu-system-x86_64 -machine "q35,kernel-irqchip=split" -accel "tcg,thread=multi" -cpu max
         -smp 2 -m 1G -display none -no-reboot -nodefaults
@@ -78,10 +79,13 @@ boot() {
         -chardev "socket,id=monitor,path=$sockets/monitor,server=on,wait=off" -mon monitor
         -chardev "socket,id=line,path=$sockets/monitor" -serial chardev:line
         -device "intel-iommu,intremap=on"
-        -object "cryptodev-backend-builtin,id=c0" -object "cryptodev-backend-builtin,id=c1"
-        -device "virtio-crypto-pci,id=crypto0,cryptodev=c0,disable-legacy=on,iommu_platform=on"
-        -device "pcie-root-port,id=rp0,chassis=1"
-        -device "virtio-crypto-pci,id=crypto1,cryptodev=c1,bus=rp0,disable-legacy=on,iommu_platform=on")
+        -device "pcie-root-port,id=rp0,chassis=1,addr=7")
+    local options=disable-legacy=on,iommu_platform=on
+    local places=("addr=5" "bus=rp0" "addr=6.0,multifunction=on" "addr=6.1") i
+    for i in "${!places[@]}"; do
+        command+=(-object "cryptodev-backend-builtin,id=c$i"
+            -device "virtio-crypto-pci,id=crypto$i,cryptodev=c$i,$options,${places[i]}")
+    done
     timeout -k 5 "$seconds" "${command[@]}" </dev/null >"$out/qemu" 2>&1 &
     qemu=$!
 }
