@@ -179,7 +179,7 @@ int control_request(struct worker *w, uint32_t *len)
     /* An unknown opcode is answered in whichever form there is room for. */
     outcome = c.row != NULL ? c.row->outcome : w->chain.out_len >= CREATED ? CREATED : DESTROYED;
     if (status < 0 || w->chain.out_len < outcome) {
-        device_fail(w->e);
+        emulator_fail(w->e);
         return -EINVAL;
     }
     memset(&made, 0, sizeof(made));

@@ -276,7 +276,7 @@ int crypto_data(struct worker *w, const struct fault_strike *strike, uint32_t *l
     int status = c->out_len == 0 ? -EINVAL : request(w, strike);
 
     if (status < 0) {
-        device_fail(w->e);
+        emulator_fail(w->e);
         return -EINVAL;
     }
     *len = (uint32_t)c->out_len;

@@ -7,7 +7,7 @@
  * Both take the chain in w->chain, write the outcome into it, and say how
  * many bytes of its writable part are good. -EINVAL: the chain cannot be
  * answered at all (no room for the outcome, no header), the device needs a
- * reset; device_fail has been called.
+ * reset; emulator_fail has been called.
  */
 #ifndef VCRYPTO_EMULATOR_CRYPTO_H
 #define VCRYPTO_EMULATOR_CRYPTO_H

@@ -71,7 +71,7 @@ struct emulator {
     struct virtio_crypto_config config;
     uint16_t queue_max;
     unsigned nqueues; /* data queues, and the control queue after them */
-    struct queue *queues;
+    struct emulator_queue *queues;
 
     struct sessions sessions;
     struct service service;
@@ -89,9 +89,9 @@ void *device_dma(struct emulator *e, uint64_t addr, size_t len, bool write);
 
 /* Sets DEVICE_NEEDS_RESET and says so; no request is served any more. Any
  * thread. */
-void device_fail(struct emulator *e);
+void emulator_fail(struct emulator *e);
 /* An interrupt for used entries of q. Any thread, no lock held. */
-void device_interrupt(struct emulator *e, struct queue *q);
+void device_interrupt(struct emulator *e, struct emulator_queue *q);
 
 /* virtio.c. All but virtio_init under the bus lock. */
 void virtio_init(struct emulator *e, uint64_t withhold);

@@ -276,7 +276,7 @@ void *device_dma(struct emulator *e, uint64_t addr, size_t len, bool write)
     return p;
 }
 
-void device_fail(struct emulator *e)
+void emulator_fail(struct emulator *e)
 {
     uint32_t old = atomic_fetch_or(&e->status, VIRTIO_CONFIG_S_NEEDS_RESET);
 
@@ -286,7 +286,7 @@ void device_fail(struct emulator *e)
     msix_notify(&e->msix, atomic_load(&e->config_vector));
 }
 
-void device_interrupt(struct emulator *e, struct queue *q)
+void device_interrupt(struct emulator *e, struct emulator_queue *q)
 {
     if (e->faults.lose_irq.n != 0 &&
         fault_hits(&e->faults.lose_irq, atomic_fetch_add(&e->interrupts, 1) + 1))
@@ -326,7 +326,7 @@ static int build(struct emulator *e, const struct emulator_config *cfg)
         return -ENOMEM;
     msix_init(&e->msix, vectors, e->ops.msi, e->host);
     for (unsigned i = 0; i < e->nqueues; i++)
-        queue_init(&e->queues[i], i);
+        emulator_queue_init(&e->queues[i], i);
     pci_init(e);
     virtio_init(e, cfg->withhold | e->faults.withhold);
     service_init(&e->service);
@@ -338,7 +338,7 @@ static void unbuild(struct emulator *e)
 {
     service_fini(&e->service);
     for (unsigned i = 0; i < e->nqueues; i++)
-        queue_fini(&e->queues[i]);
+        emulator_queue_fini(&e->queues[i]);
     msix_fini(&e->msix);
     pthread_mutex_destroy(&e->bus);
     free(e->queues);

@@ -22,20 +22,20 @@
 #include "emulator/chain.h"
 #include "emulator/device.h"
 
-void queue_init(struct queue *q, unsigned index)
+void emulator_queue_init(struct emulator_queue *q, unsigned index)
 {
     memset(q, 0, sizeof(*q));
     q->index = index;
     pthread_mutex_init(&q->lock, NULL);
 }
 
-void queue_fini(struct queue *q)
+void emulator_queue_fini(struct emulator_queue *q)
 {
     pthread_mutex_destroy(&q->lock);
 }
 
 /* Under q->lock. */
-static int map_rings(struct emulator *e, struct queue *q, const struct ring_addresses *at)
+static int map_rings(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at)
 {
     size_t n = q->size;
 
@@ -50,7 +50,7 @@ static int map_rings(struct emulator *e, struct queue *q, const struct ring_addr
     return q->desc != NULL && q->avail != NULL && q->used != NULL ? 0 : -EINVAL;
 }
 
-int queue_start(struct emulator *e, struct queue *q, const struct ring_addresses *at, uint16_t size,
+int queue_start(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at, uint16_t size,
                 uint64_t features)
 {
     int ret;
@@ -67,7 +67,7 @@ int queue_start(struct emulator *e, struct queue *q, const struct ring_addresses
     return ret;
 }
 
-void queue_stop(struct queue *q)
+void queue_stop(struct emulator_queue *q)
 {
     pthread_mutex_lock(&q->lock);
     q->running = false;
@@ -75,7 +75,7 @@ void queue_stop(struct queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
-int queue_remap(struct emulator *e, struct queue *q, const struct ring_addresses *at)
+int queue_remap(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at)
 {
     int ret = 0;
 
@@ -89,7 +89,7 @@ int queue_remap(struct emulator *e, struct queue *q, const struct ring_addresses
 }
 
 /* Under q->lock. How many entries wait; more than the queue holds is nonsense. */
-static uint16_t waiting(const struct queue *q)
+static uint16_t waiting(const struct emulator_queue *q)
 {
     uint16_t idx = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_SEQ_CST));
 
@@ -98,14 +98,14 @@ static uint16_t waiting(const struct queue *q)
 
 /* Under q->lock. With the event index an old avail_event keeps the driver
  * quiet, until the index comes round to it: once in 65,536. */
-static void notify_off(struct queue *q)
+static void notify_off(struct emulator_queue *q)
 {
     if (!q->event_idx)
         __atomic_store_n(&q->used->flags, htole16(VRING_USED_F_NO_NOTIFY), __ATOMIC_RELAXED);
     q->quiet = true;
 }
 
-enum pop queue_pop(struct emulator *e, struct queue *q, struct chain *c, struct taken *t)
+enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t)
 {
     const struct vring_desc *desc;
     enum pop ret = POP_NONE;
@@ -136,7 +136,7 @@ enum pop queue_pop(struct emulator *e, struct queue *q, struct chain *c, struct 
 }
 
 /* Under q->lock, after used->idx has been stored as new. */
-static bool wants_interrupt(const struct queue *q, uint16_t new)
+static bool wants_interrupt(const struct emulator_queue *q, uint16_t new)
 {
     uint16_t word;
 
@@ -150,7 +150,7 @@ static bool wants_interrupt(const struct queue *q, uint16_t new)
 
 bool queue_push(const struct taken *t, uint32_t len)
 {
-    struct queue *q = t->queue;
+    struct emulator_queue *q = t->queue;
     bool interrupt = false;
 
     pthread_mutex_lock(&q->lock);
@@ -167,7 +167,7 @@ bool queue_push(const struct taken *t, uint32_t len)
     return interrupt;
 }
 
-bool queue_notify_on(struct queue *q)
+bool queue_notify_on(struct emulator_queue *q)
 {
     bool more = false;
 

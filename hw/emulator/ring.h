@@ -23,7 +23,7 @@ struct vring_used;
 
 #define QUEUE_REGS 64
 
-struct queue {
+struct emulator_queue {
     unsigned index;
     uint8_t regs[QUEUE_REGS]; /* as virtio_pci_common_cfg has them; bus lock */
     atomic_uint vector;       /* written under the bus lock */
@@ -43,7 +43,7 @@ struct queue {
 
 /* A chain that has been popped, until it is pushed. */
 struct taken {
-    struct queue *queue;
+    struct emulator_queue *queue;
     uint32_t epoch;
     uint16_t head;
     bool bad_id; /* a fault: the used entry shall name no descriptor */
@@ -53,18 +53,18 @@ struct ring_addresses {
     uint64_t desc, avail, used;
 };
 
-void queue_init(struct queue *q, unsigned index);
-void queue_fini(struct queue *q);
+void emulator_queue_init(struct emulator_queue *q, unsigned index);
+void emulator_queue_fini(struct emulator_queue *q);
 
 /* 0, or -EINVAL: misaligned or unreachable, then it does not run. */
-int queue_start(struct emulator *e, struct queue *q, const struct ring_addresses *at, uint16_t size,
+int queue_start(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at, uint16_t size,
                 uint64_t features);
 /* Nothing is popped or pushed afterwards; a chain already popped may still be
  * in work. */
-void queue_stop(struct queue *q);
+void queue_stop(struct emulator_queue *q);
 /* The host's translations have changed: looks the rings up again. -EINVAL
  * where they are gone; the queue is then stopped. */
-int queue_remap(struct emulator *e, struct queue *q, const struct ring_addresses *at);
+int queue_remap(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at);
 
 enum pop {
     POP_NONE,
@@ -74,7 +74,7 @@ enum pop {
 };
 
 /* Takes the next chain, walked and mapped, into c and *t. */
-enum pop queue_pop(struct emulator *e, struct queue *q, struct chain *c, struct taken *t);
+enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t);
 
 /* Returns a chain of which len bytes were written. True: the driver wants an
  * interrupt. */
@@ -83,6 +83,6 @@ bool queue_push(const struct taken *t, uint32_t len);
 /* Asks the driver for notifications; the next pop spares it the trouble again.
  * True: there is something in the ring already, which no notification may
  * announce. */
-bool queue_notify_on(struct queue *q);
+bool queue_notify_on(struct emulator_queue *q);
 
 #endif

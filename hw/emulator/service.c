@@ -59,7 +59,7 @@ void service_wake_all(struct service *s)
     futex_wake(&s->wake, INT32_MAX);
 }
 
-void service_kick(struct service *s, const struct queue *q)
+void service_kick(struct service *s, const struct emulator_queue *q)
 {
     uint64_t bit = 1ull << q->index;
 
@@ -131,7 +131,7 @@ static void serve_data(struct worker *w, struct taken *t)
         answer(e, t, len);
 out:
     if (strike.needs_reset)
-        device_fail(e);
+        emulator_fail(e);
 }
 
 static void serve_control(struct worker *w, struct taken *t)
@@ -148,7 +148,7 @@ static void serve_control(struct worker *w, struct taken *t)
 }
 
 /* The ring is empty: leaves it to the doorbell, unless something came. */
-static void queue_idle(struct service *s, struct queue *q)
+static void queue_idle(struct service *s, struct emulator_queue *q)
 {
     uint64_t bit = 1ull << q->index;
 
@@ -158,7 +158,7 @@ static void queue_idle(struct service *s, struct queue *q)
 }
 
 /* One request of q. */
-static void serve_one(struct worker *w, struct queue *q)
+static void serve_one(struct worker *w, struct emulator_queue *q)
 {
     struct service *s = &w->e->service;
     struct taken t;
@@ -167,7 +167,7 @@ static void serve_one(struct worker *w, struct queue *q)
     atomic_fetch_add(&w->turn, 1);
     switch (queue_pop(w->e, q, &w->chain, &t)) {
     case POP_NONE: queue_idle(s, q); break;
-    case POP_BAD: device_fail(w->e); break;
+    case POP_BAD: emulator_fail(w->e); break;
     case POP_LAST:
         if (atomic_load_explicit(&s->sleepers, memory_order_relaxed) != 0)
             queue_idle(s, q);
@@ -184,7 +184,7 @@ static void serve_one(struct worker *w, struct queue *q)
     atomic_fetch_add_explicit(&w->turn, 1, memory_order_release);
 }
 
-static struct queue *next_queue(struct worker *w, uint64_t ready)
+static struct emulator_queue *next_queue(struct worker *w, uint64_t ready)
 {
     struct emulator *e = w->e;
 
@@ -207,7 +207,7 @@ static void *worker_main(void *arg)
     /* Sleeps with a timeout serve latencies of microseconds. */
     prctl(PR_SET_TIMERSLACK, 1);
     while (!atomic_load_explicit(&s->stop, memory_order_relaxed)) {
-        struct queue *q = NULL;
+        struct emulator_queue *q = NULL;
         if (!broken(e)) {
             answer_due(w);
             q = next_queue(w, atomic_load(&s->ready));

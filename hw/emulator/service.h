@@ -15,7 +15,7 @@
 #include "emulator/delay.h"
 
 struct emulator;
-struct queue;
+struct emulator_queue;
 
 struct worker {
     struct emulator *e;
@@ -54,7 +54,7 @@ void service_stop(struct emulator *e);
 void service_quiesce(struct emulator *e);
 
 /* The doorbell: cheap unless a thread must be woken. Any thread. */
-void service_kick(struct service *s, const struct queue *q);
+void service_kick(struct service *s, const struct emulator_queue *q);
 /* All threads look again. */
 void service_wake_all(struct service *s);
 

@@ -24,7 +24,7 @@ struct reg {
     /* NULL: the stored bytes. */
     uint32_t (*get)(struct emulator *e);
     /* NULL: read-only. True: *val, perhaps changed, is to be stored. */
-    bool (*set)(struct emulator *e, struct queue *q, uint32_t *val);
+    bool (*set)(struct emulator *e, struct emulator_queue *q, uint32_t *val);
 };
 
 /* The register bytes are little-endian, as on the bus. */
@@ -47,14 +47,14 @@ static uint32_t common(const struct emulator *e, unsigned off, unsigned width)
     return load(e->common + off, width);
 }
 
-static struct queue *selected(struct emulator *e)
+static struct emulator_queue *selected(struct emulator *e)
 {
     uint32_t i = common(e, VIRTIO_PCI_COMMON_Q_SELECT, 2);
 
     return i < e->nqueues ? &e->queues[i] : NULL;
 }
 
-static bool keep(struct emulator *e, struct queue *q, uint32_t *val)
+static bool keep(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     (void)e;
     (void)q;
@@ -78,7 +78,7 @@ static uint32_t get_driver_feature(struct emulator *e)
 }
 
 /* Mirrors what is written; FEATURES_OK judges it, and closes this. */
-static bool set_driver_feature(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_driver_feature(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     uint32_t select = common(e, VIRTIO_PCI_COMMON_GFSELECT, 4);
 
@@ -90,7 +90,7 @@ static bool set_driver_feature(struct emulator *e, struct queue *q, uint32_t *va
     return false;
 }
 
-static bool set_config_vector(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_config_vector(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     (void)q;
     if (*val >= e->msix.vectors)
@@ -113,7 +113,7 @@ static bool features_good(const struct emulator *e)
     return (e->accepted & ~e->offered) == 0 && (e->accepted & must) == must;
 }
 
-static struct ring_addresses addresses(const struct queue *q)
+static struct ring_addresses addresses(const struct emulator_queue *q)
 {
     const uint8_t *r = q->regs;
     struct ring_addresses at = {
@@ -127,13 +127,13 @@ static struct ring_addresses addresses(const struct queue *q)
     return at;
 }
 
-static void start_queue(struct emulator *e, struct queue *q)
+static void start_queue(struct emulator *e, struct emulator_queue *q)
 {
     struct ring_addresses at = addresses(q);
     uint16_t size = (uint16_t)load(q->regs + VIRTIO_PCI_COMMON_Q_SIZE, 2);
 
     if (queue_start(e, q, &at, size, e->accepted) != 0)
-        device_fail(e);
+        emulator_fail(e);
 }
 
 static void driver_ok(struct emulator *e)
@@ -142,11 +142,11 @@ static void driver_ok(struct emulator *e)
         if (load(e->queues[i].regs + VIRTIO_PCI_COMMON_Q_ENABLE, 2))
             start_queue(e, &e->queues[i]);
     if (service_start(e) != 0)
-        device_fail(e);
+        emulator_fail(e);
 }
 
 /* The driver sets one bit after the other; only a reset clears any. */
-static bool set_status(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_status(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     uint32_t old = atomic_load(&e->status);
     uint32_t new = *val & 0xff & ~old;
@@ -168,17 +168,17 @@ static bool set_status(struct emulator *e, struct queue *q, uint32_t *val)
     return false;
 }
 
-static bool enabled(const struct queue *q)
+static bool enabled(const struct emulator_queue *q)
 {
     return load(q->regs + VIRTIO_PCI_COMMON_Q_ENABLE, 2) != 0;
 }
 
-static bool set_queue_size(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_queue_size(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     return !enabled(q) && *val != 0 && *val <= e->queue_max && (*val & (*val - 1)) == 0;
 }
 
-static bool set_queue_vector(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_queue_vector(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     if (*val >= e->msix.vectors)
         *val = VIRTIO_MSI_NO_VECTOR;
@@ -186,7 +186,7 @@ static bool set_queue_vector(struct emulator *e, struct queue *q, uint32_t *val)
     return true;
 }
 
-static bool set_queue_enable(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_queue_enable(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     if (*val != 1 || enabled(q))
         return false;
@@ -197,14 +197,14 @@ static bool set_queue_enable(struct emulator *e, struct queue *q, uint32_t *val)
     return true;
 }
 
-static bool set_queue_address(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_queue_address(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     (void)e;
     (void)val;
     return !enabled(q);
 }
 
-static void reset_queue_regs(struct emulator *e, struct queue *q)
+static void reset_queue_regs(struct emulator *e, struct emulator_queue *q)
 {
     memset(q->regs, 0, sizeof(q->regs));
     store(q->regs + VIRTIO_PCI_COMMON_Q_SIZE, 2, e->queue_max);
@@ -214,7 +214,7 @@ static void reset_queue_regs(struct emulator *e, struct queue *q)
 }
 
 /* Done when the write returns: the register never reads 1. */
-static bool set_queue_reset(struct emulator *e, struct queue *q, uint32_t *val)
+static bool set_queue_reset(struct emulator *e, struct emulator_queue *q, uint32_t *val)
 {
     if (*val == 1 && device_has(e, VIRTIO_F_RING_RESET) && enabled(q)) {
         queue_stop(q);
@@ -260,7 +260,7 @@ static const struct reg *reg_at(uint32_t off, unsigned width)
 uint32_t virtio_read(struct emulator *e, uint32_t off, unsigned width)
 {
     const struct reg *reg = reg_at(off, width);
-    const struct queue *q = selected(e);
+    const struct emulator_queue *q = selected(e);
 
     if (reg == NULL)
         return UINT32_MAX;
@@ -275,7 +275,7 @@ void virtio_write(struct emulator *e, uint32_t off, unsigned width, uint32_t val
 {
     const struct reg *reg = reg_at(off, width);
     bool of_queue = off >= VIRTIO_PCI_COMMON_Q_SIZE;
-    struct queue *q = selected(e);
+    struct emulator_queue *q = selected(e);
 
     if (reg == NULL || reg->set == NULL || (of_queue && q == NULL))
         return;
@@ -329,7 +329,7 @@ void virtio_remap(struct emulator *e)
     for (unsigned i = 0; i < e->nqueues; i++) {
         struct ring_addresses at = addresses(&e->queues[i]);
         if (queue_remap(e, &e->queues[i], &at) != 0)
-            device_fail(e);
+            emulator_fail(e);
     }
     service_quiesce(e);
 }
