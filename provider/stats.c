@@ -55,6 +55,7 @@ static const char *const software_figures[SW_CAUSES] = {
     [SW_DEVICE_ERROR] = SOFTWARE "device-error",
     [SW_STREAM] = SOFTWARE "stream",
     [SW_RECORD] = SOFTWARE "record",
+    [SW_NO_MEMORY] = SOFTWARE "no-memory",
     [SW_FORK] = SOFTWARE "fork",
 };
 

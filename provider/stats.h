@@ -25,6 +25,7 @@ enum software_cause {
     SW_DEVICE_ERROR, /* the device failed or answered nonsense */
     SW_STREAM,       /* an AEAD message that a one-shot device cannot follow */
     SW_RECORD,       /* a TLS record whose padding and MAC are removed in constant time */
+    SW_NO_MEMORY,    /* none left for a request */
     SW_FORK,         /* submitted before a fork, redone in the child */
     SW_CAUSES
 };

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "async.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hw.h"
+#include "waiter.h"
+
+/* Resumptions in a row without a completion, after which pausing is taken to
+ * be blocked (ASYNC_block_pause) or the application to spin: the job then
+ * waits on its own, a millisecond at a time. */
+#define RESUMES_MAX 1000
+/* Looks at the queue before a thread outside a job goes to sleep. */
+#define SYNC_POLLS 200
+
+ASYNC_JOB *async_job(void)
+{
+    return ASYNC_get_current_job();
+}
+
+bool async_begin(struct flight *f, ASYNC_JOB *job)
+{
+    atomic_store_explicit(&f->state, FLIGHT_RUNNING, memory_order_relaxed);
+    f->waiter = NULL;
+    if (job == NULL)
+        return true;
+    f->waiter = waiter_of_job(job);
+    if (f->waiter == NULL)
+        return false;
+    ASYNC_WAIT_CTX_set_status(f->waiter->wctx, ASYNC_STATUS_OK);
+    return true;
+}
+
+/* The completion side sets the status too, but not unless the job is paused:
+ * these two run before or after that. */
+void async_no_room(struct flight *f)
+{
+    if (f->waiter != NULL)
+        ASYNC_WAIT_CTX_set_status(f->waiter->wctx, ASYNC_STATUS_EAGAIN);
+}
+
+void async_failed(struct flight *f)
+{
+    if (f->waiter != NULL)
+        ASYNC_WAIT_CTX_set_status(f->waiter->wctx, ASYNC_STATUS_ERR);
+}
+
+static bool move(struct flight *f, uint32_t from, uint32_t to)
+{
+    /* Release: what async_complete reads of the waiter was written before.
+     * Acquire: the result, which was written before DONE. */
+    return atomic_compare_exchange_strong_explicit(&f->state, &from, to, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+static bool done(struct flight *f)
+{
+    return atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_DONE;
+}
+
+static bool wait_in_job(struct flight *f)
+{
+    struct waiter *w = f->waiter;
+    unsigned resumes = 0;
+
+    waiter_take_callback(w);
+    for (;;) {
+        if (!move(f, FLIGHT_RUNNING, FLIGHT_PAUSED))
+            return true;
+        /* Fails where pausing is blocked or impossible: then as if resumed. */
+        (void)ASYNC_pause_job();
+        if (w->generation != hw_generation())
+            return done(f);
+        if (++resumes > RESUMES_MAX && !done(f)) {
+            struct pollfd p = {.fd = w->fd, .events = POLLIN};
+
+            (void)poll(&p, 1, 1);
+        }
+        /* The signal first, the state then: a signal that is written after it
+         * was cleared belongs to a completion that is seen below, or to one
+         * that finds the job paused again. */
+        waiter_clear(w, !done(f));
+        if (!move(f, FLIGHT_PAUSED, FLIGHT_RUNNING))
+            return true;
+    }
+}
+
+static void futex(_Atomic uint32_t *word, int op, uint32_t val)
+{
+    (void)syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, NULL, NULL, 0);
+}
+
+static bool wait_on_thread(struct flight *f, struct hw_pool *pool)
+{
+    for (unsigned i = 0; i < SYNC_POLLS; i++) {
+        if (done(f))
+            return true;
+        (void)hw_poll(pool);
+    }
+    if (!move(f, FLIGHT_RUNNING, FLIGHT_SLEEPING))
+        return true;
+    while (!done(f))
+        futex(&f->state, FUTEX_WAIT, FLIGHT_SLEEPING);
+    return true;
+}
+
+bool async_wait(struct flight *f, struct hw_pool *pool)
+{
+    return f->waiter != NULL ? wait_in_job(f) : wait_on_thread(f, pool);
+}
+
+void async_end(struct flight *f)
+{
+    waiter_unref(f->waiter);
+    f->waiter = NULL;
+}
+
+/* Unless the device's failure is the end of it, all is well. */
+static int status_of(const struct flight *f, int result)
+{
+    switch (result) {
+    case 0:
+    case -EBADMSG:
+    case -EKEYREJECTED: return ASYNC_STATUS_OK;
+    case -EAGAIN: return ASYNC_STATUS_EAGAIN;
+    default: return f->fallback ? ASYNC_STATUS_OK : ASYNC_STATUS_ERR;
+    }
+}
+
+void async_complete(struct hw_request *req)
+{
+    struct flight *f = req->owner;
+    int status = status_of(f, req->status);
+    /*
+     * Once DONE is stored the job may go on, let its waiter go and free its
+     * wait context. So first: a reference, and the window. The flight itself
+     * lives until we return, by the device's reference to the request.
+     */
+    struct waiter *w = f->waiter;
+    bool nested = false, open;
+    uint32_t was;
+
+    if (w != NULL)
+        atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
+    open = w != NULL && waiter_open(w, &nested);
+    was = atomic_exchange_explicit(&f->state, FLIGHT_DONE, memory_order_acq_rel);
+    if (was == FLIGHT_PAUSED && open)
+        waiter_signal(w, status, status != ASYNC_STATUS_EAGAIN);
+    else if (was == FLIGHT_SLEEPING)
+        futex(&f->state, FUTEX_WAKE, 1);
+    if (open)
+        waiter_close(w, nested);
+    waiter_unref(w);
+}
+
+void async_abandon(struct flight *f)
+{
+    uint32_t seen = atomic_load_explicit(&f->state, memory_order_relaxed);
+
+    while (seen != FLIGHT_DONE &&
+           !atomic_compare_exchange_weak_explicit(&f->state, &seen, FLIGHT_ABANDONED,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+        ;
+}
+
+void async_fini(struct flight *f)
+{
+    waiter_unref(f->waiter);
+}
+
+uint64_t async_live_waiters(void)
+{
+    return waiters_live();
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A waiter stands between the completion side and one ASYNC_WAIT_CTX: the
+ * completion side never touches the wait context, its callback or the
+ * callback's argument but through a waiter's notify window.
+ *
+ *     IDLE -> NOTIFYING -> IDLE      a notification
+ *     IDLE -> DEAD                   the wait context is freed
+ *     NOTIFYING -> DEAD              freed by the callback itself
+ *
+ * Freeing the wait context on another thread waits for an open window to
+ * close. A waiter owns the eventfd; it has one reference from its wait
+ * context and one from each request on its way.
+ */
+#ifndef VCRYPTO_WAITER_H
+#define VCRYPTO_WAITER_H
+
+#include <openssl/async.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct waiter {
+    atomic_uint refs;
+    /* IDLE, DEAD, or who is inside the window. */
+    _Atomic uintptr_t window;
+    /* Stored after the eventfd was written, taken before it is read: no
+     * system call where nothing was written. */
+    atomic_bool written;
+    int fd;
+    unsigned generation;  /* of the process that made fd, see hw_generation */
+    ASYNC_WAIT_CTX *wctx; /* inside the window only, or on the job's thread */
+    /* As the wait context had them when the job paused: written before the
+     * request is marked paused, read after it was marked done. */
+    ASYNC_callback_fn callback;
+    void *callback_arg;
+};
+
+/*
+ * The waiter of the current job's wait context, with a reference for the
+ * caller; made, and its eventfd registered, at first use. NULL: no memory or
+ * no descriptors. Leaves the error queue alone. On the job's thread.
+ */
+struct waiter *waiter_of_job(ASYNC_JOB *job);
+void waiter_unref(struct waiter *w);
+
+/*
+ * On the completion side. Opens the window: false where the wait context is
+ * gone. nested is set where this thread is inside already, and must be given
+ * to waiter_close.
+ */
+bool waiter_open(struct waiter *w, bool *nested);
+void waiter_close(struct waiter *w, bool nested);
+/* Inside the window: sets the wait context's status, then calls the callback,
+ * or writes the eventfd where there is none. with_callback = false never calls
+ * it: an application expects none unless the status is ASYNC_STATUS_OK. */
+void waiter_signal(struct waiter *w, int status, bool with_callback);
+
+/* On the job's thread, before the request is marked paused. */
+void waiter_take_callback(struct waiter *w);
+
+/* On the job's thread. Takes a signal that was written; with force, looks at
+ * the eventfd even if none was seen to be. */
+void waiter_clear(struct waiter *w, bool force);
+
+/* How many there are, for leak tests. */
+uint64_t waiters_live(void);
+
+#endif
