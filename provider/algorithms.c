@@ -154,7 +154,7 @@ int algorithms_offer(struct provctx *prov)
         if (devices && !a->on_device)
             continue;
         if (!software_cipher_find(&prov->software, table[i].names, &a->software)) {
-            errors_raise(prov, ERRORS_NO_SOFTWARE, "it lacks %s", table[i].names);
+            errors_load(prov, ERRORS_NO_SOFTWARE, "it lacks %s", table[i].names);
             return 0;
         }
         out->algorithm_names = table[i].names;

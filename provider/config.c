@@ -81,11 +81,11 @@ static int refuse(const struct provctx *prov, enum errors_reason reason, const s
     const char *what = reason == ERRORS_NOT_BUILT ? "not built yet, " : "";
 
     if (key->accepted != NULL)
-        errors_raise(prov, reason, "%s = %s: %saccepted is %s", key->name, value, what,
-                     key->accepted);
+        errors_load(prov, reason, "%s = %s: %saccepted is %s", key->name, value, what,
+                    key->accepted);
     else
-        errors_raise(prov, reason, "%s = %s: accepted is %s from %u to %u", key->name, value,
-                     key->kind == POWER_OF_TWO ? "a power of two" : "a number", key->min, key->max);
+        errors_load(prov, reason, "%s = %s: accepted is %s from %u to %u", key->name, value,
+                    key->kind == POWER_OF_TWO ? "a power of two" : "a number", key->min, key->max);
     return 0;
 }
 
@@ -269,7 +269,7 @@ int config_load(struct provctx *prov)
     }
     params[KEYS] = OSSL_PARAM_construct_end();
     if (!prov->core_get_params(prov->core, params)) {
-        errors_raise(prov, ERRORS_BAD_CONFIG, "the configuration cannot be read");
+        errors_load(prov, ERRORS_BAD_CONFIG, "the configuration cannot be read");
         return 0;
     }
     for (size_t i = 0; i < KEYS; i++)

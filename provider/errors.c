@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/proverr.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include "provider.h"
 
@@ -41,6 +42,19 @@ void errors_raise_at(const struct provctx *prov, enum errors_reason reason, cons
     prov->core_set_error_debug(prov->core, file, line, func);
     prov->core_vset_error(prov->core, code, fmt, ap);
     va_end(ap);
+}
+
+void errors_load_at(const struct provctx *prov, enum errors_reason reason, const char *file,
+                    int line, const char *func, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    errors_raise_at(prov, reason, file, line, func, "%s", text);
+    fprintf(stderr, "vcrypto: not loaded: %s\n", text);
 }
 
 const OSSL_ITEM *errors_strings(void)

@@ -30,6 +30,18 @@ void errors_raise_at(const struct provctx *prov, enum errors_reason reason, cons
                      int line, const char *func, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
+/*
+ * The same for an error that fails the load, which is told on standard error
+ * too: libcrypto takes a provider that openssl.cnf activates in vain for a
+ * trifle, drops its errors and goes on without it.
+ */
+#define errors_load(prov, reason, ...)                                                             \
+    errors_load_at((prov), (reason), __FILE__, __LINE__, __func__, __VA_ARGS__)
+
+void errors_load_at(const struct provctx *prov, enum errors_reason reason, const char *file,
+                    int line, const char *func, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+
 /* For OSSL_FUNC_PROVIDER_GET_REASON_STRINGS. */
 const OSSL_ITEM *errors_strings(void);
 

@@ -131,13 +131,13 @@ static int open_pool(struct provctx *prov)
     if (rc == 0)
         return 1;
     if (rc == -EINVAL) {
-        errors_raise(prov, ERRORS_BAD_CONFIG, "emulator_fault = %s: %s",
-                     prov->config.hw.emulator_fault, err.text);
+        errors_load(prov, ERRORS_BAD_CONFIG, "emulator_fault = %s: %s",
+                    prov->config.hw.emulator_fault, err.text);
         return 0;
     }
     if (rc != -ENODEV || prov->pool == NULL || !prov->config.fallback) {
-        errors_raise(prov, ERRORS_NO_DEVICE, "device = %s: %s", prov->config.hw.device,
-                     rc == -ENODEV ? err.text : strerrordesc_np(-rc));
+        errors_load(prov, ERRORS_NO_DEVICE, "device = %s: %s", prov->config.hw.device,
+                    rc == -ENODEV ? err.text : strerrordesc_np(-rc));
         return 0;
     }
     snprintf(prov->warning, sizeof(prov->warning),
@@ -150,7 +150,7 @@ static int open_software(struct provctx *prov)
 {
     if (software_open(&prov->software))
         return 1;
-    errors_raise(prov, ERRORS_NO_SOFTWARE, "the default provider cannot be loaded");
+    errors_load(prov, ERRORS_NO_SOFTWARE, "the default provider cannot be loaded");
     return 0;
 }
 
