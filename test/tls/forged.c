@@ -273,7 +273,7 @@ static void check_figures(const struct attack *a, const struct figures *before)
     ck_assert_msg(after.errors == before->errors && after.timeouts == before->timeouts,
                   "%s: taken for a fault of the device", label(a));
     ck_assert_msg(after.fallbacks == before->fallbacks, "%s: done again by software", label(a));
-    world_settled(&subject, label(a));
+    world_idle(&subject, label(a));
 }
 
 static void attack_each_way(struct attack *a, const struct pair *reference, const struct pair *pair)

@@ -191,7 +191,7 @@ static void run_role(const struct row *row, enum role role, bool etm)
     for (int wake = 0; wake < WAKE_COUNT; wake++) {
         c.wake = (enum wake)wake;
         run_combination(&c, &pair);
-        world_settled(&subject, label(&c));
+        world_idle(&subject, label(&c));
         /* The first combination opens what the device keeps open. */
         ck_assert_msg(wake == 0 || open_descriptors() == descriptors, "%s: a descriptor is left",
                       label(&c));

@@ -95,7 +95,7 @@ static void close_and_settle(const struct way *w)
 {
     ck_assert_msg(link_run(&l, TASK_CLOSE, TASK_CLOSE), "%s: close: %s", label(w), l.why);
     link_close(&l);
-    world_settled(&subject, label(w));
+    world_idle(&subject, label(w));
 }
 
 /* Each suite in both roles, and in each of them all ways to wake up. */

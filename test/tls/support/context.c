@@ -101,6 +101,10 @@ SSL_CTX *context_new(const struct setup *s)
     if (s->no_etm) {
         SSL_CTX_set_options(ctx, SSL_OP_NO_ENCRYPT_THEN_MAC);
     }
+    if (s->no_tickets) {
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(ctx, 0);
+    }
     for (int i = 0; i < CRED_COUNT; i++) {
         if ((s->creds & 1u << i) != 0) {
             cred_use(ctx, s->world->libctx, (enum cred)i);

@@ -70,8 +70,11 @@ static void peer_fail_openssl(struct peer *p, const char *what)
     char reason[200];
     unsigned long e = ERR_peek_last_error();
 
-    snprintf(reason, sizeof(reason), "%s: %s", what,
-             e == 0 ? "failed without an error" : ERR_reason_error_string(e));
+    /* SSL_get_error tells of an error that was in the queue before the pause,
+     * and the application never resumes the job. */
+    snprintf(reason, sizeof(reason), "%s: %s%s", what,
+             e == 0 ? "failed without an error" : ERR_reason_error_string(e),
+             SSL_want(p->ssl) == SSL_ASYNC_PAUSED ? ", told while the job is paused" : "");
     peer_fail(p, reason);
 }
 

@@ -37,7 +37,8 @@ struct setup {
     unsigned creds;    /* bits of 1 << enum cred: own certificates */
     bool verify;       /* the other side must have a certificate, and it is checked */
     bool no_etm;
-    bool psk; /* TLS 1.2 and older */
+    bool no_tickets; /* they are encrypted, by the subject perhaps */
+    bool psk;        /* TLS 1.2 and older */
     bool srp;
 };
 SSL_CTX *context_new(const struct setup *setup);

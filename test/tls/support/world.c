@@ -140,14 +140,24 @@ void world_settled(const struct world *w, const char *label)
 
     for (int i = 0; i < 1000; i++) {
         f = world_figures(w);
-        if ((f.live_requests | f.live_waiters | f.live_contexts | f.live_dma_bytes) == 0) {
+        if ((f.live_requests | f.live_waiters | f.live_dma_bytes) == 0) {
             return;
         }
         usleep(1000);
     }
-    ck_abort_msg("%s: still alive: %llu requests, %llu waiters, %llu contexts, %llu DMA bytes",
-                 label, (unsigned long long)f.live_requests, (unsigned long long)f.live_waiters,
-                 (unsigned long long)f.live_contexts, (unsigned long long)f.live_dma_bytes);
+    ck_abort_msg("%s: still alive: %llu requests, %llu waiters, %llu DMA bytes", label,
+                 (unsigned long long)f.live_requests, (unsigned long long)f.live_waiters,
+                 (unsigned long long)f.live_dma_bytes);
+}
+
+void world_idle(const struct world *w, const char *label)
+{
+    struct figures f;
+
+    world_settled(w, label);
+    f = world_figures(w);
+    ck_assert_msg(f.live_contexts == 0, "%s: %llu contexts still open", label,
+                  (unsigned long long)f.live_contexts);
 }
 
 unsigned open_descriptors(void)

@@ -37,9 +37,12 @@ struct figures {
 };
 struct figures world_figures(const struct world *w);
 
-/* Ends the test unless all that is alive has gone within a second: requests of
- * an abandoned job go when the device gives them back. */
+/* Ends the test unless requests, waiters and DMA memory have gone within a
+ * second: those of an abandoned job go when the device gives them back. The
+ * operation contexts of such a job stay: libcrypto never unwinds its stack. */
 void world_settled(const struct world *w, const char *label);
+/* And unless all operation contexts have been freed. */
+void world_idle(const struct world *w, const char *label);
 
 /* How many descriptors this process has open. */
 unsigned open_descriptors(void);
