@@ -49,9 +49,11 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 STD := -std=gnu11 -D_GNU_SOURCE
 INCLUDE := -Iinclude -Ihw -Iprovider
 TEST_INCLUDE := -Itest/support
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
+PKG_CFLAGS := $(strip $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null) \
+	$(shell $(PKG_CONFIG) --cflags libpci 2>/dev/null))
+PCI_LIBS := $(shell $(PKG_CONFIG) --libs libpci 2>/dev/null || echo -lpci)
 CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto)
-TEST_LIBS = $(shell $(PKG_CONFIG) --libs check) -lssl $(CRYPTO_LIBS) -ldl
+TEST_LIBS = $(shell $(PKG_CONFIG) --libs check) -lssl $(CRYPTO_LIBS) $(PCI_LIBS) -ldl
 
 COMPILE = $(CC) $(STD) $(INCLUDE) $(PKG_CFLAGS) $(CPPFLAGS) $(WARN) $(if $(WERROR),-Werror) \
 	-fPIC -fno-semantic-interposition -pthread $(HARDEN) $(SAN_FLAGS) $(CFLAGS) -MMD -MP
@@ -79,6 +81,9 @@ SUPPORT_SRC := $(sort $(filter-out test/support/fibre_%,$(wildcard test/support/
 TEST_SRC := $(sort $(wildcard $(GROUPS:%=test/%/*.c)))
 TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh))
 TEST_PROGRAMS := $(TEST_SRC:%.c=$(B)/%)
+# These run in the guest only.
+GUEST_SRC := $(sort $(wildcard test/guest/*.c))
+GUEST_PROGRAMS := $(GUEST_SRC:%.c=$(B)/%)
 
 # TEST=test/evp/gcm (with or without .c, .sh) or TEST=test/evp: those only.
 TESTS := $(TEST_SRC:.c=) $(TEST_SH)
@@ -98,7 +103,7 @@ all: $(B)/vcrypto.so $(B)/openssl.cnf
 $(B)/vcrypto.so: $(call objects,$(HW_SRC) $(PROVIDER_SRC)) provider/exports.map
 	$(call say,LD,$@)
 	$(Q)$(LINK) -shared -Wl,--version-script=provider/exports.map $(MODULE_DEFS) \
-		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS)
+		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS) $(PCI_LIBS)
 
 $(B)/openssl.cnf: openssl.cnf.sample
 	@mkdir -p $(@D)
@@ -133,8 +138,14 @@ $(TEST_PROGRAMS): $(B)/%: $(O)/%.o $(FIBRE_OBJ) $(O)/libsupport.a $(O)/libhw.a
 	$(call say,LD,$@)
 	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS)
 
+$(GUEST_PROGRAMS): $(B)/%: $(O)/%.o $(O)/libhw.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(PCI_LIBS)
+
 .SECONDARY:
--include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(SUPPORT_SRC) $(FIBRE_SRC) $(TEST_SRC))
+-include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(SUPPORT_SRC) $(FIBRE_SRC) $(TEST_SRC) \
+	$(GUEST_SRC))
 
 .PHONY: tests
 tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS)
@@ -142,6 +153,11 @@ tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS)
 .PHONY: check
 check: all $(FIBRE_SRC:%=$(B)/fibre.so) $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
 	@CC='$(CC)' MAKE='$(MAKE)' test/run --build $(B) --san '$(SAN)' $(SELECTED)
+
+# CASE=transport: that one only, see test/guest.
+.PHONY: check-pci
+check-pci: all $(GUEST_PROGRAMS)
+	@test/guest/run.sh --build $(B) $(CASE)
 
 .PHONY: speed
 speed: all
@@ -182,6 +198,7 @@ help:
 	@echo 'all            build/vcrypto.so and build/openssl.cnf (the default)'
 	@echo 'speed          openssl speed with and without vcrypto; ALG BYTES JOBS SECONDS'
 	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
+	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'
 	@echo 'install        DESTDIR PREFIX MODULESDIR'
 	@echo 'format         clang-format over all sources; format-check only looks'
 	@echo 'analyze        clang-tidy, cppcheck, shellcheck, mandoc; findings are errors'

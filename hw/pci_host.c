@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pci_host.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,26 +29,43 @@ int pci_host_error(struct hw_error *err, int rc, const char *format, ...)
 {
     va_list ap;
 
+    errno = -rc;
     va_start(ap, format);
     vsnprintf(err->text, sizeof(err->text), format, ap);
     va_end(ap);
     return rc;
 }
 
+/* A hexadecimal number up to max that ends with end; moves *text behind it. */
+static bool take_hex(const char **text, unsigned long max, char end, unsigned *out)
+{
+    unsigned long v;
+    char *stop;
+
+    if (!isxdigit((unsigned char)**text))
+        return false;
+    v = strtoul(*text, &stop, 16);
+    if (v > max || *stop != end)
+        return false;
+    *out = (unsigned)v;
+    *text = stop + (end != '\0');
+    return true;
+}
+
 bool pci_host_address(const char *text, char address[PCI_ADDRESS_SIZE])
 {
     unsigned domain = 0, bus, slot, function;
-    int end = -1;
+    const char *second = strchr(text, ':');
+    const char *p = text;
 
-    if (sscanf(text, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) != 4) {
-        domain = 0;
-        if (sscanf(text, "%x:%x.%x%n", &bus, &slot, &function, &end) != 3)
-            return false;
-    }
-    if (end < 0 || text[end] != '\0' || bus > 0xff || slot > 0x1f || function > 7)
+    if (second != NULL && strchr(second + 1, ':') != NULL && !take_hex(&p, 0xffffff, ':', &domain))
         return false;
-    return snprintf(address, PCI_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain, bus, slot, function) <
-           PCI_ADDRESS_SIZE;
+    if (!take_hex(&p, 0xff, ':', &bus) || !take_hex(&p, 0x1f, '.', &slot) ||
+        !take_hex(&p, 7, '\0', &function))
+        return false;
+    snprintf(address, PCI_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain, bus & 0xff, slot & 0x1f,
+             function & 7);
+    return true;
 }
 
 /* The last part of where a link of the function leads; false: no link. */
@@ -77,7 +95,9 @@ int pci_host_read(const char *address, struct pci_host *out)
     if (access(path, F_OK) != 0)
         return -ENODEV;
     (void)link_name(address, "driver", out->driver, sizeof(out->driver));
-    out->group = link_name(address, "iommu_group", group, sizeof(group)) ? atoi(group) : -1;
+    out->group = -1;
+    if (link_name(address, "iommu_group", group, sizeof(group)))
+        out->group = (int)strtol(group, NULL, 10);
     return 0;
 }
 
@@ -96,19 +116,22 @@ static bool is_harmless(const char *driver)
 
 bool pci_host_intruder(int group, struct pci_host *out)
 {
-    struct dirent *e;
+    struct dirent **list;
     bool found = false;
     char path[64];
-    DIR *d;
+    int n;
 
     snprintf(path, sizeof(path), GROUPS "/%d/devices", group);
-    d = opendir(path);
-    if (d == NULL)
-        return false;
-    while (!found && (e = readdir(d)) != NULL)
-        found = e->d_name[0] != '.' && strlen(e->d_name) < PCI_ADDRESS_SIZE &&
-                pci_host_read(e->d_name, out) == 0 && !is_harmless(out->driver);
-    closedir(d);
+    n = scandir(path, &list, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        const char *name = list[i]->d_name;
+
+        if (!found && name[0] != '.' && strlen(name) < PCI_ADDRESS_SIZE)
+            found = pci_host_read(name, out) == 0 && !is_harmless(out->driver);
+        free(list[i]);
+    }
+    if (n >= 0)
+        free(list);
     return found;
 }
 

@@ -20,7 +20,7 @@ struct pci_host {
     int group;       /* IOMMU group, -1: none */
 };
 
-/* Puts text into err and returns rc. */
+/* Puts text into err and returns rc, whose meaning %m gives. */
 int pci_host_error(struct hw_error *err, int rc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -216,7 +216,7 @@ static int claim(struct vfio_function *f, struct hw_error *err)
     if (rc == 0)
         rc = open_notices(f);
     if (rc != 0)
-        return pci_host_error(err, rc, "%s: VFIO: %s", f->host.address, strerror(-rc));
+        return pci_host_error(err, rc, "%s: VFIO: %m", f->host.address);
     f->next = open_functions;
     open_functions = f;
     return 0;

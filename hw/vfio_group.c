@@ -30,8 +30,8 @@ static struct vfio_group *groups;
 static int set_iommu(struct vfio_group *g, const struct pci_host *h, struct hw_error *err)
 {
     if (ioctl(g->fd, VFIO_GROUP_SET_CONTAINER, &g->container) != 0)
-        return pci_host_error(err, -errno, "%s: cannot set the container of group %d: %s",
-                              h->address, g->number, strerror(errno));
+        return pci_host_error(err, -errno, "%s: cannot set the container of group %d: %m",
+                              h->address, g->number);
     if (ioctl(g->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) <= 0)
         return pci_host_error(err, -ENODEV, "%s: no VFIO type 1 IOMMU: modprobe vfio_iommu_type1",
                               h->address);
@@ -42,7 +42,7 @@ static int set_iommu(struct vfio_group *g, const struct pci_host *h, struct hw_e
                               "%s: the IOMMU does not remap interrupts: switch that on in the "
                               "firmware (QEMU: -device intel-iommu,intremap=on)",
                               h->address);
-    return pci_host_error(err, -errno, "%s: cannot use the IOMMU: %s", h->address, strerror(errno));
+    return pci_host_error(err, -errno, "%s: cannot use the IOMMU: %m", h->address);
 }
 
 static int open_group(struct vfio_group *g, const struct pci_host *h, struct hw_error *err)
@@ -57,10 +57,9 @@ static int open_group(struct vfio_group *g, const struct pci_host *h, struct hw_
         return pci_host_error(err, -EBUSY, "%s: in use: another process has %s open", h->address,
                               path);
     if (g->fd < 0)
-        return pci_host_error(err, -errno, "%s: cannot open %s: %s", h->address, path,
-                              strerror(errno));
+        return pci_host_error(err, -errno, "%s: cannot open %s: %m", h->address, path);
     if (ioctl(g->fd, VFIO_GROUP_GET_STATUS, &status) != 0)
-        return pci_host_error(err, -errno, "%s: %s: %s", h->address, path, strerror(errno));
+        return pci_host_error(err, -errno, "%s: %s: %m", h->address, path);
     if (status.flags & VFIO_GROUP_FLAGS_VIABLE)
         return 0;
     if (pci_host_intruder(g->number, &other))
@@ -78,8 +77,8 @@ static int open_container(struct vfio_group *g, const struct pci_host *h, struct
 
     g->container = open(path, O_RDWR | O_CLOEXEC);
     if (g->container < 0)
-        return pci_host_error(err, -errno, "%s: cannot open %s: %s: modprobe vfio; chmod 666 %s",
-                              h->address, path, strerror(errno), path);
+        return pci_host_error(err, -errno, "%s: cannot open %s: %m: modprobe vfio; chmod 666 %s",
+                              h->address, path, path);
     if (ioctl(g->container, VFIO_GET_API_VERSION) != VFIO_API_VERSION)
         return pci_host_error(err, -ENODEV, "%s: unknown version of VFIO", h->address);
     return 0;
@@ -181,8 +180,7 @@ int vfio_group_device(struct vfio_group *g, const struct pci_host *host, struct 
     int fd = ioctl(g->fd, VFIO_GROUP_GET_DEVICE_FD, host->address);
 
     if (fd < 0)
-        return pci_host_error(err, -errno, "%s: VFIO does not open it: %s", host->address,
-                              strerror(errno));
+        return pci_host_error(err, -errno, "%s: VFIO does not open it: %m", host->address);
     return fd;
 }
 

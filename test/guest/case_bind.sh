@@ -13,5 +13,5 @@ for a in $ROOT $PLUG $PAIR0 $PAIR1; do
 done
 check 'two functions share a group' [ "$(group_of "$PAIR0")" -eq "$(group_of "$PAIR1")" ]
 check 'the others do not' [ "$(group_of "$ROOT")" -ne "$(group_of "$PLUG")" ]
-monitor info pci
-check 'the monitor answers' until_true 5 grep -q 1af4:1054 /tmp/monitor.log
+monitor query-status
+check 'the monitor answers' until_true 10 grep -q '"running": true' /tmp/monitor.log

@@ -25,6 +25,7 @@ as_root() {
 }
 memlock=65536
 as_user() {
+    # shellcheck disable=SC3045
     (ulimit -l $memlock && su -s /bin/sh user -c "$*")
 }
 group=/dev/vfio/$(group_of $ROOT)

@@ -19,10 +19,8 @@ check 'the function leaves once it is closed' until_true 10 gone
 exec 3>&-
 wait $!
 
-# QEMU frees the backend a moment after the slot.
-back() {
-    [ -e "$PCI/$PLUG" ] || { plug; sleep 1; [ -e "$PCI/$PLUG" ]; }
-}
-check 'the function returns' until_true 5 back
+check 'QEMU has it back' until_true 10 unplugged 1
+plug
+check 'the function returns' until_true 10 [ -e "$PCI/$PLUG" ]
 bind vfio-pci $PLUG
 results "$PLUG" "$T/transport" test $PLUG flr

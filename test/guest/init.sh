@@ -19,6 +19,12 @@ ldconfig 2>/dev/null
 stty -F /dev/ttyS1 raw -echo
 stty -F /dev/ttyS2 raw -echo
 cat /dev/ttyS2 >/tmp/monitor.log &
+# The line has echoed what QEMU said before stty; \377 makes it forget that.
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    printf '\377\n{"execute":"qmp_capabilities"}\n' >/dev/ttyS2
+    sleep 0.1
+    ! grep -q '"return"' /tmp/monitor.log || break
+done
 
 modprobe -a vfio-pci vfio_iommu_type1
 while read -r case seconds; do
@@ -33,7 +39,7 @@ while read -r case seconds; do
 done </t/cases
 
 echo '--- monitor'
-tr -cd '[:print:]\n' </tmp/monitor.log
+tr -d '\r' </tmp/monitor.log
 echo '--- kernel'
 dmesg
 echo end >/dev/ttyS1

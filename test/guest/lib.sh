@@ -89,15 +89,24 @@ until_true() {
     done
 }
 
-# A line for QEMU's monitor; the answers are in /tmp/monitor.log.
+# monitor COMMAND [ARGUMENTS]: a command of QMP, its arguments in JSON. Answers
+# and events are in /tmp/monitor.log.
 monitor() {
-    printf '%s\r' "$*" >/dev/ttyS2
+    echo "{\"execute\":\"$1\",\"arguments\":{$2}}" >/dev/ttyS2
+}
+deleted() {
+    grep -c '"DEVICE_DELETED".*"crypto1"' /tmp/monitor.log
 }
 
-# Asks for PLUG back, which takes the guest some seconds, and gives it again.
+# Asks for PLUG back: the guest's kernel takes some seconds before it does.
 unplug() {
-    monitor device_del crypto1
+    monitor device_del '"id":"crypto1"'
+}
+# Whether PLUG has left N times by now, and can be given again.
+unplugged() {
+    [ "$(deleted)" -ge "$1" ]
 }
 plug() {
-    monitor device_add virtio-crypto-pci,id=crypto1,cryptodev=c1,bus=rp0,disable-legacy=on,iommu_platform=on
+    monitor device_add '"driver":"virtio-crypto-pci","id":"crypto1","cryptodev":"c1","bus":"rp0",
+        "disable-legacy":"on","iommu_platform":true'
 }

@@ -70,13 +70,13 @@ make_overlay() {
 # behind a root port, so that it can be unplugged and has a reset; crypto2 and
 # crypto3 are two functions of one device, and so of one IOMMU group.
 boot() {
-    local command=(qemu-system-x86_64 -machine "q35,kernel-irqchip=split" -accel "tcg,thread=multi" -cpu max
-        -smp 2 -m 1G -display none -no-reboot -nodefaults
+    local command=(qemu-system-x86_64 -machine "q35,kernel-irqchip=split" -accel "tcg,thread=multi"
+        -cpu max -smp 2 -m 1G -display none -no-reboot -nodefaults
         -kernel "$cache/vmlinux" -initrd "$out/initrd"
         -append "console=ttyS0 quiet panic=-1 intel_iommu=on tsc=reliable log_buf_len=1M"
         -chardev "file,id=log,path=$out/log" -serial chardev:log
         -chardev "file,id=results,path=$out/results" -serial chardev:results
-        -chardev "socket,id=monitor,path=$sockets/monitor,server=on,wait=off" -mon monitor
+        -chardev "socket,id=monitor,path=$sockets/monitor,server=on,wait=off" -mon "monitor,mode=control"
         -chardev "socket,id=line,path=$sockets/monitor" -serial chardev:line
         -device "intel-iommu,intremap=on"
         -device "pcie-root-port,id=rp0,chassis=1,addr=7")
