@@ -79,6 +79,12 @@ struct emulator {
     atomic_uint_fast64_t requests, control, faulted, interrupts;
 };
 
+/* Sets of working memory there are: one where it has no threads. */
+static inline unsigned emulator_workers(const struct emulator *e)
+{
+    return e->threads != 0 ? e->threads : 1;
+}
+
 static inline bool device_has(const struct emulator *e, unsigned feature)
 {
     return e->accepted >> feature & 1;

@@ -17,7 +17,9 @@
 struct hw_error;
 
 struct emulator_config {
-    unsigned threads;     /* service threads, at least 1 */
+    unsigned threads;     /* service threads. 0: whoever rings a doorbell serves the
+                             request, one at a time; latency and faults of single
+                             requests do not apply. For self tests while loading */
     unsigned latency_us;  /* added to each request */
     unsigned data_queues; /* 0: as many as CPUs, at most 8 */
     unsigned queue_max;   /* largest queue size offered, 0: 1024 */

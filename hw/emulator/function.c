@@ -135,7 +135,7 @@ static bool good_access(uint64_t off, unsigned width)
 
 static uint32_t clip(uint32_t val, unsigned width)
 {
-    return width < 4 ? val & ((1u << (8 * width)) - 1) : val;
+    return width < 3 ? val & ((1u << (8 * width)) - 1) : val;
 }
 
 /*
@@ -150,7 +150,7 @@ static bool doorbell(struct emulator *e, unsigned bar, uint64_t off, unsigned wi
     if (bar != DEVICE_BAR_MEM || off < DEVICE_NOTIFY || off >= DEVICE_BAR_MEM_SIZE)
         return false;
     if ((width == 2 || width == 4) && off % DEVICE_NOTIFY_MULT == 0 && i < e->nqueues)
-        service_kick(&e->service, &e->queues[i]);
+        service_kick(e, &e->queues[i]);
     return true;
 }
 
@@ -288,7 +288,7 @@ void emulator_fail(struct emulator *e)
 
 void device_interrupt(struct emulator *e, struct emulator_queue *q)
 {
-    if (e->faults.lose_irq.n != 0 &&
+    if (e->faults.lose_irq.n != 0 && e->threads != 0 &&
         fault_hits(&e->faults.lose_irq, atomic_fetch_add(&e->interrupts, 1) + 1))
         return;
     if (!msix_notify(&e->msix, atomic_load_explicit(&q->vector, memory_order_relaxed)))
@@ -315,12 +315,12 @@ static int build(struct emulator *e, const struct emulator_config *cfg)
     unsigned queue_max = first_of(e->faults.queue_max, cfg->queue_max, 1024);
 
     if (data > DEVICE_DATA_QUEUES_MAX || queue_max > DEVICE_QUEUE_SIZE_MAX ||
-        (queue_max & (queue_max - 1)) != 0 || cfg->threads == 0)
+        (queue_max & (queue_max - 1)) != 0)
         return -EINVAL;
     e->queue_max = (uint16_t)queue_max;
     e->nqueues = data + 1;
     e->threads = cfg->threads;
-    e->latency_us = cfg->latency_us;
+    e->latency_us = cfg->threads != 0 ? cfg->latency_us : 0;
     e->queues = calloc(e->nqueues, sizeof(*e->queues));
     if (e->queues == NULL)
         return -ENOMEM;
@@ -359,13 +359,11 @@ int emulator_new(const struct emulator_config *cfg, const struct emulator_host *
     if (ret == 0) {
         ret = build(e, cfg);
         if (ret == -EINVAL)
-            snprintf(err->text, sizeof(err->text),
-                     "emulator: bad number of queues, queue size "
-                     "or threads");
+            snprintf(err->text, sizeof(err->text), "emulator: bad number of queues or queue size");
     }
     if (ret == 0) {
         ret = sessions_init(&e->sessions, &engine_libcrypto, first_of(e->faults.sessions, 0, 1024),
-                            e->threads);
+                            emulator_workers(e));
         if (ret != 0)
             unbuild(e);
     }

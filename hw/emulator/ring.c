@@ -50,8 +50,8 @@ static int map_rings(struct emulator *e, struct emulator_queue *q, const struct 
     return q->desc != NULL && q->avail != NULL && q->used != NULL ? 0 : -EINVAL;
 }
 
-int queue_start(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at, uint16_t size,
-                uint64_t features)
+int queue_start(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at,
+                uint16_t size, uint64_t features)
 {
     int ret;
 

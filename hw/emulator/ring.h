@@ -57,8 +57,8 @@ void emulator_queue_init(struct emulator_queue *q, unsigned index);
 void emulator_queue_fini(struct emulator_queue *q);
 
 /* 0, or -EINVAL: misaligned or unreachable, then it does not run. */
-int queue_start(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at, uint16_t size,
-                uint64_t features);
+int queue_start(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at,
+                uint16_t size, uint64_t features);
 /* Nothing is popped or pushed afterwards; a chain already popped may still be
  * in work. */
 void queue_stop(struct emulator_queue *q);

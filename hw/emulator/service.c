@@ -15,8 +15,11 @@
  * Sleeping against waking, all sequentially consistent: the sleeper counts
  * itself in `sleepers` and then looks at `ready`; the doorbell sets `ready`
  * and then looks at `sleepers`. One sees the other. `waking` spares the
- * system calls of further wake-ups until the woken thread runs: it clears
- * `waking` before it looks at `ready`.
+ * system calls of further wake-ups until the woken thread runs. It is cleared
+ * by a thread before it looks at `ready`, on its way to sleep too: a waker
+ * that came late may have set it while nobody slept. One that sets it after
+ * that changes `wake` after the sleeper has read it, so the sleeper does not
+ * stay asleep.
  */
 #include "emulator/service.h"
 
@@ -59,14 +62,6 @@ void service_wake_all(struct service *s)
     futex_wake(&s->wake, INT32_MAX);
 }
 
-void service_kick(struct service *s, const struct emulator_queue *q)
-{
-    uint64_t bit = 1ull << q->index;
-
-    if (!(atomic_fetch_or(&s->ready, bit) & bit))
-        wake_one(s);
-}
-
 static bool broken(const struct emulator *e)
 {
     return atomic_load_explicit(&e->status, memory_order_relaxed) & VIRTIO_CONFIG_S_NEEDS_RESET;
@@ -81,6 +76,7 @@ static void worker_sleep(struct worker *w)
     bool work;
 
     atomic_fetch_add(&s->sleepers, 1);
+    atomic_store(&s->waking, false);
     work = atomic_load(&s->stop) || (atomic_load(&s->ready) != 0 && !broken(w->e));
     due = atomic_load(&s->delay.next);
     if (due != 0 && !broken(w->e)) {
@@ -121,7 +117,7 @@ static void serve_data(struct worker *w, struct taken *t)
     uint64_t delay_us = e->latency_us;
     uint32_t len;
 
-    if (e->faults.strikes)
+    if (e->faults.strikes && e->threads != 0)
         faults_strike(&e->faults, seq, &strike);
     if (strike.lose || crypto_data(w, &strike, &len) != 0)
         goto out;
@@ -197,6 +193,26 @@ static struct emulator_queue *next_queue(struct worker *w, uint64_t ready)
     return NULL;
 }
 
+/* Without threads: the one who rang the doorbell serves, until all is dry. */
+static void serve_inline(struct worker *w)
+{
+    struct emulator_queue *q;
+
+    while (!broken(w->e) && (q = next_queue(w, atomic_load(&w->e->service.ready))) != NULL)
+        serve_one(w, q);
+}
+
+void service_kick(struct emulator *e, const struct emulator_queue *q)
+{
+    struct service *s = &e->service;
+    uint64_t bit = 1ull << q->index;
+
+    if (!(atomic_fetch_or(&s->ready, bit) & bit))
+        wake_one(s);
+    if (e->threads == 0 && s->workers != NULL)
+        serve_inline(&s->workers[0]);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
@@ -240,7 +256,7 @@ static void join_workers(struct emulator *e)
     service_wake_all(s);
     for (unsigned i = 0; i < s->nworkers; i++)
         pthread_join(s->workers[i].thread, NULL);
-    for (unsigned i = 0; i < e->threads; i++) {
+    for (unsigned i = 0; i < emulator_workers(e); i++) {
         free(s->workers[i].chain.seg);
         free(s->workers[i].scratch);
     }
@@ -249,16 +265,14 @@ static void join_workers(struct emulator *e)
     s->nworkers = 0;
 }
 
-static int start_worker(struct emulator *e, struct worker *w, unsigned index)
+static int init_worker(struct emulator *e, struct worker *w, unsigned index)
 {
     w->e = e;
     w->index = index;
     w->turn_queue = index % e->nqueues;
     w->chain.max = e->queue_max;
     w->chain.seg = calloc(w->chain.max, sizeof(*w->chain.seg));
-    if (w->chain.seg == NULL)
-        return ENOMEM;
-    return pthread_create(&w->thread, NULL, worker_main, w);
+    return w->chain.seg == NULL ? ENOMEM : 0;
 }
 
 int service_start(struct emulator *e)
@@ -270,14 +284,16 @@ int service_start(struct emulator *e)
     atomic_store(&s->stop, false);
     /* A driver may have filled its rings before: look into all of them once. */
     atomic_store(&s->ready, UINT64_MAX >> (64 - e->nqueues));
-    s->workers = calloc(e->threads, sizeof(*s->workers));
+    s->workers = calloc(emulator_workers(e), sizeof(*s->workers));
     if (s->workers == NULL)
         return -ENOMEM;
+    for (unsigned i = 0; i < emulator_workers(e) && ret == 0; i++)
+        ret = init_worker(e, &s->workers[i], i);
     /* Threads inherit the mask: signals are the application's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     for (unsigned i = 0; i < e->threads && ret == 0; i++) {
-        ret = start_worker(e, &s->workers[i], i);
+        ret = pthread_create(&s->workers[i].thread, NULL, worker_main, &s->workers[i]);
         s->nworkers += ret == 0;
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);

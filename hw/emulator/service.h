@@ -53,8 +53,9 @@ void service_stop(struct emulator *e);
  * popped when this was called. */
 void service_quiesce(struct emulator *e);
 
-/* The doorbell: cheap unless a thread must be woken. Any thread. */
-void service_kick(struct service *s, const struct emulator_queue *q);
+/* The doorbell: cheap unless a thread must be woken. Any thread; where the
+ * function has no threads, one at a time. */
+void service_kick(struct emulator *e, const struct emulator_queue *q);
 /* All threads look again. */
 void service_wake_all(struct service *s);
 

@@ -192,7 +192,7 @@ static bool set_queue_enable(struct emulator *e, struct emulator_queue *q, uint3
         return false;
     if (atomic_load(&e->status) & VIRTIO_CONFIG_S_DRIVER_OK) { /* after a queue reset */
         start_queue(e, q);
-        service_kick(&e->service, q);
+        service_kick(e, q);
     }
     return true;
 }
