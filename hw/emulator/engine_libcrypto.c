@@ -3,32 +3,54 @@
  * libcrypto as compute engine, in a library context of its own that holds
  * nothing but the default provider: whatever the application configures, the
  * device cannot find itself as its own cipher.
+ *
+ * The provider's functions are called directly, not through EVP: each keyed
+ * EVP_CipherInit asks for engines, which waits for the application's
+ * configuration to be loaded. When that is what loads vcrypto, its thread is
+ * waiting for this one to answer the self test.
  */
 #include "emulator/engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include <linux/virtio_crypto.h>
+#include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/provider.h>
 
 struct libcrypto {
     OSSL_LIB_CTX *libctx;
     OSSL_PROVIDER *provider;
+    const OSSL_ALGORITHM *ciphers; /* the default provider's table */
+};
+
+/* The functions of one of its ciphers. */
+struct functions {
+    OSSL_FUNC_cipher_newctx_fn *newctx;
+    OSSL_FUNC_cipher_freectx_fn *freectx;
+    OSSL_FUNC_cipher_encrypt_init_fn *init[2]; /* decrypt, encrypt */
+    OSSL_FUNC_cipher_update_fn *update;
+    OSSL_FUNC_cipher_final_fn *final;
+    OSSL_FUNC_cipher_cipher_fn *cipher;
+    OSSL_FUNC_cipher_get_ctx_params_fn *get;
+    OSSL_FUNC_cipher_set_ctx_params_fn *set;
 };
 
 struct row;
 
 struct state {
     const struct row *row;
-    EVP_CIPHER_CTX *ctx;
+    struct functions fn;
+    void *ctx;
     const uint8_t *key;
+    uint32_t key_len;
     uint32_t iv_len; /* that ctx was keyed for, CCM only */
-    int tag_len;
+    uint32_t tag_len;
     bool encrypt;
 };
 
@@ -39,49 +61,72 @@ struct row {
     int (*run)(struct state *st, const struct engine_op *op);
 };
 
+/* Either may be NULL: no change. */
+static bool init(struct state *st, const uint8_t *key, const uint8_t *iv, uint32_t iv_len)
+{
+    return st->fn.init[st->encrypt](st->ctx, key, key != NULL ? st->key_len : 0, iv,
+                                    iv != NULL ? iv_len : 0, NULL);
+}
+
+static bool set_tag(struct state *st, uint8_t *tag)
+{
+    OSSL_PARAM params[] = {OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, st->tag_len),
+                           OSSL_PARAM_END};
+
+    return st->fn.set(st->ctx, params);
+}
+
+static bool get_tag(struct state *st, uint8_t *tag)
+{
+    OSSL_PARAM params[] = {OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, st->tag_len),
+                           OSSL_PARAM_END};
+
+    return st->fn.get(st->ctx, params);
+}
+
+static bool update(struct state *st, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    size_t n;
+
+    return st->fn.update(st->ctx, dst, &n, len, src, len);
+}
+
 /*
- * EVP_Cipher goes straight to the mode's code: no buffering, no padding, and
- * XTS steals ciphertext for a last partial block.
+ * The cipher function goes straight to the mode's code: no buffering, no
+ * padding, and XTS steals ciphertext for a last partial block.
  */
 static int run_cipher(struct state *st, const struct engine_op *op)
 {
-    const uint8_t *iv = op->iv_len != 0 ? op->iv : NULL;
+    size_t n;
 
     if (op->len == 0)
         return VIRTIO_CRYPTO_OK;
-    if (iv != NULL && !EVP_CipherInit_ex2(st->ctx, NULL, NULL, iv, -1, NULL))
+    if (op->iv_len != 0 && !init(st, NULL, op->iv, op->iv_len))
         return VIRTIO_CRYPTO_ERR;
-    if (EVP_Cipher(st->ctx, op->dst, op->src, op->len) != (int)op->len)
-        return VIRTIO_CRYPTO_ERR;
-    return VIRTIO_CRYPTO_OK;
-}
-
-/* What GCM and ChaCha20-Poly1305 share, after the IV. */
-static int aead_data(struct state *st, const struct engine_op *op)
-{
-    uint8_t none;
-    int n;
-
-    if (!st->encrypt &&
-        EVP_CIPHER_CTX_ctrl(st->ctx, EVP_CTRL_AEAD_SET_TAG, st->tag_len, op->tag) <= 0)
-        return VIRTIO_CRYPTO_ERR;
-    if (op->aad_len != 0 && !EVP_CipherUpdate(st->ctx, NULL, &n, op->aad, (int)op->aad_len))
-        return VIRTIO_CRYPTO_ERR;
-    if (op->len != 0 && !EVP_CipherUpdate(st->ctx, op->dst, &n, op->src, (int)op->len))
-        return VIRTIO_CRYPTO_ERR;
-    if (!EVP_CipherFinal_ex(st->ctx, &none, &n))
-        return st->encrypt ? VIRTIO_CRYPTO_ERR : VIRTIO_CRYPTO_BADMSG;
-    if (st->encrypt &&
-        EVP_CIPHER_CTX_ctrl(st->ctx, EVP_CTRL_AEAD_GET_TAG, st->tag_len, op->tag) <= 0)
+    /* It asks for room for a block more than it writes. */
+    if (!st->fn.cipher(st->ctx, op->dst, &n, (size_t)op->len + 16, op->src, op->len) ||
+        n != op->len)
         return VIRTIO_CRYPTO_ERR;
     return VIRTIO_CRYPTO_OK;
 }
 
+/* GCM and ChaCha20-Poly1305. */
 static int run_aead(struct state *st, const struct engine_op *op)
 {
-    if (!EVP_CipherInit_ex2(st->ctx, NULL, NULL, op->iv, -1, NULL))
+    uint8_t none;
+    size_t n;
+
+    if (!init(st, NULL, op->iv, op->iv_len) || (!st->encrypt && !set_tag(st, op->tag)))
         return VIRTIO_CRYPTO_ERR;
-    return aead_data(st, op);
+    if (op->aad_len != 0 && !update(st, NULL, op->aad, op->aad_len))
+        return VIRTIO_CRYPTO_ERR;
+    if (op->len != 0 && !update(st, op->dst, op->src, op->len))
+        return VIRTIO_CRYPTO_ERR;
+    if (!st->fn.final(st->ctx, &none, &n, 0))
+        return st->encrypt ? VIRTIO_CRYPTO_ERR : VIRTIO_CRYPTO_BADMSG;
+    if (st->encrypt && !get_tag(st, op->tag))
+        return VIRTIO_CRYPTO_ERR;
+    return VIRTIO_CRYPTO_OK;
 }
 
 /*
@@ -91,27 +136,24 @@ static int run_aead(struct state *st, const struct engine_op *op)
 static int run_ccm(struct state *st, const struct engine_op *op)
 {
     const uint8_t *key = st->iv_len == op->iv_len ? NULL : st->key;
+    size_t iv_len = op->iv_len;
+    OSSL_PARAM length[] = {OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_AEAD_IVLEN, &iv_len),
+                           OSSL_PARAM_END};
     uint8_t nothing = 0;
-    int n;
 
     st->iv_len = 0;
-    if (key != NULL &&
-        EVP_CIPHER_CTX_ctrl(st->ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)op->iv_len, NULL) <= 0)
+    if (key != NULL && !st->fn.set(st->ctx, length))
         return VIRTIO_CRYPTO_ERR;
-    if (EVP_CIPHER_CTX_ctrl(st->ctx, EVP_CTRL_AEAD_SET_TAG, st->tag_len,
-                            st->encrypt ? NULL : op->tag) <= 0 ||
-        !EVP_CipherInit_ex2(st->ctx, NULL, key, op->iv, -1, NULL) ||
-        !EVP_CipherUpdate(st->ctx, NULL, &n, NULL, (int)op->len))
+    if (!set_tag(st, st->encrypt ? NULL : op->tag) || !init(st, key, op->iv, op->iv_len) ||
+        !update(st, NULL, NULL, op->len))
         return VIRTIO_CRYPTO_ERR;
     st->iv_len = op->iv_len;
-    if (op->aad_len != 0 && !EVP_CipherUpdate(st->ctx, NULL, &n, op->aad, (int)op->aad_len))
+    if (op->aad_len != 0 && !update(st, NULL, op->aad, op->aad_len))
         return VIRTIO_CRYPTO_ERR;
     /* Without data the update is still what makes or checks the tag. */
-    if (!EVP_CipherUpdate(st->ctx, op->len != 0 ? op->dst : &nothing, &n,
-                          op->len != 0 ? op->src : &nothing, (int)op->len))
+    if (!update(st, op->len != 0 ? op->dst : &nothing, op->len != 0 ? op->src : &nothing, op->len))
         return st->encrypt ? VIRTIO_CRYPTO_ERR : VIRTIO_CRYPTO_BADMSG;
-    if (st->encrypt &&
-        EVP_CIPHER_CTX_ctrl(st->ctx, EVP_CTRL_AEAD_GET_TAG, st->tag_len, op->tag) <= 0)
+    if (st->encrypt && !get_tag(st, op->tag))
         return VIRTIO_CRYPTO_ERR;
     return VIRTIO_CRYPTO_OK;
 }
@@ -133,6 +175,8 @@ static void libcrypto_stop(void *engine)
 {
     struct libcrypto *lc = engine;
 
+    if (lc->ciphers != NULL)
+        OSSL_PROVIDER_unquery_operation(lc->provider, OSSL_OP_CIPHER, lc->ciphers);
     if (lc->provider != NULL)
         OSSL_PROVIDER_unload(lc->provider);
     OSSL_LIB_CTX_free(lc->libctx);
@@ -142,13 +186,16 @@ static void libcrypto_stop(void *engine)
 static void *libcrypto_start(void)
 {
     struct libcrypto *lc = calloc(1, sizeof(*lc));
+    int no_cache;
 
     if (lc == NULL)
         return NULL;
     lc->libctx = OSSL_LIB_CTX_new();
     if (lc->libctx != NULL)
         lc->provider = OSSL_PROVIDER_load(lc->libctx, "default");
-    if (lc->provider == NULL) {
+    if (lc->provider != NULL)
+        lc->ciphers = OSSL_PROVIDER_query_operation(lc->provider, OSSL_OP_CIPHER, &no_cache);
+    if (lc->ciphers == NULL) {
         libcrypto_stop(lc);
         return NULL;
     }
@@ -159,7 +206,8 @@ static void libcrypto_close(void *state)
 {
     struct state *st = state;
 
-    EVP_CIPHER_CTX_free(st->ctx);
+    if (st->ctx != NULL)
+        st->fn.freectx(st->ctx);
     free(st);
 }
 
@@ -171,35 +219,67 @@ static const struct row *row_of(const struct alg *alg)
     return NULL;
 }
 
-static EVP_CIPHER *fetch(const struct libcrypto *lc, const struct row *row, uint32_t key_len)
+#define TAKE(id, member, name)                                                                     \
+    case OSSL_FUNC_CIPHER_##id: fn->member = OSSL_FUNC_cipher_##name(d); break
+
+static bool take_functions(const OSSL_DISPATCH *d, struct functions *fn)
+{
+    for (; d->function_id != 0; d++) {
+        switch (d->function_id) {
+            TAKE(NEWCTX, newctx, newctx);
+            TAKE(FREECTX, freectx, freectx);
+            TAKE(DECRYPT_INIT, init[0], decrypt_init);
+            TAKE(ENCRYPT_INIT, init[1], encrypt_init);
+            TAKE(UPDATE, update, update);
+            TAKE(FINAL, final, final);
+            TAKE(CIPHER, cipher, cipher);
+            TAKE(GET_CTX_PARAMS, get, get_ctx_params);
+            TAKE(SET_CTX_PARAMS, set, set_ctx_params);
+        default: break;
+        }
+    }
+    return fn->newctx != NULL && fn->freectx != NULL && fn->init[0] != NULL &&
+           fn->init[1] != NULL && fn->update != NULL && fn->final != NULL && fn->cipher != NULL &&
+           fn->get != NULL && fn->set != NULL;
+}
+
+/* The cipher of a row for this key length, by the first of its names. */
+static bool find(const struct libcrypto *lc, const struct row *row, uint32_t key_len,
+                 struct functions *fn)
 {
     char name[32];
+    size_t len;
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     snprintf(name, sizeof(name), row->name, key_len * 8 / row->key_div);
 #pragma GCC diagnostic pop
-    return EVP_CIPHER_fetch(lc->libctx, name, NULL);
+    len = strlen(name);
+    for (const OSSL_ALGORITHM *a = lc->ciphers; a->algorithm_names != NULL; a++)
+        if (strcspn(a->algorithm_names, ":") == len &&
+            strncasecmp(a->algorithm_names, name, len) == 0)
+            return take_functions(a->implementation, fn);
+    return false;
 }
 
 static void *libcrypto_open(void *engine, const struct engine_key *key)
 {
+    const struct libcrypto *lc = engine;
     const struct row *row = row_of(key->alg);
-    EVP_CIPHER *cipher = row != NULL ? fetch(engine, row, key->key_len) : NULL;
     struct state *st = calloc(1, sizeof(*st));
-    bool ok = false;
 
-    if (cipher != NULL && st != NULL && (st->ctx = EVP_CIPHER_CTX_new()) != NULL) {
-        st->row = row;
-        st->key = key->key;
-        st->tag_len = (int)key->tag_len;
-        st->encrypt = key->encrypt;
-        ok = EVP_CipherInit_ex2(st->ctx, cipher, key->key, NULL, key->encrypt, NULL);
-    }
-    EVP_CIPHER_free(cipher);
-    if (!ok && st != NULL) {
+    if (st == NULL)
+        return NULL;
+    st->row = row;
+    st->key = key->key;
+    st->key_len = key->key_len;
+    st->tag_len = key->tag_len;
+    st->encrypt = key->encrypt;
+    if (row != NULL && find(lc, row, key->key_len, &st->fn))
+        st->ctx = st->fn.newctx(OSSL_PROVIDER_get0_provider_ctx(lc->provider));
+    if (st->ctx == NULL || !init(st, st->key, NULL, 0)) {
         libcrypto_close(st);
-        st = NULL;
+        return NULL;
     }
     return st;
 }
