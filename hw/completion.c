@@ -168,3 +168,11 @@ bool completion_is_self(const struct device *dev)
 {
     return pthread_equal(dev->thread, pthread_self());
 }
+
+void completion_poll(struct device *dev)
+{
+    if (!failed(dev) && dev->ops->service(dev, true) != 0)
+        device_fail(dev);
+    for (unsigned i = 0; i < dev->nqueues; i++)
+        (void)queue_reap(&dev->queues[i], true);
+}

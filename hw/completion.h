@@ -15,5 +15,7 @@ int completion_start(struct device *dev);
 /* Returns when the thread has ended; it finishes the batch at hand. */
 void completion_stop(struct device *dev);
 bool completion_is_self(const struct device *dev);
+/* For a device without a thread: reaps what is there, on the caller's. */
+void completion_poll(struct device *dev);
 
 #endif

@@ -216,7 +216,13 @@ static void down_device(struct device *dev)
 static int up_thread(struct device *dev, struct hw_error *err)
 {
     (void)err;
-    return completion_start(dev);
+    return dev->probing ? 0 : completion_start(dev);
+}
+
+static void down_thread(struct device *dev)
+{
+    if (!dev->probing)
+        completion_stop(dev);
 }
 
 static const struct stage {
@@ -227,7 +233,7 @@ static const struct stage {
     {up_transport, down_transport, "DMA memory"}, {up_sessions, down_sessions, "sessions"},
     {up_driver, down_driver, "driver"},           {up_queues, down_queues, "queues"},
     {open_irqs, down_irqs, "interrupts"},         {up_device, down_device, "start"},
-    {up_thread, completion_stop, "thread"},
+    {up_thread, down_thread, "thread"},
 };
 
 #define STAGES (sizeof(stages) / sizeof(stages[0]))
@@ -281,11 +287,17 @@ static struct device *new_device(const char *spec, unsigned index, const struct 
     return dev;
 }
 
-int device_open(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
-                struct hw_error *err)
+int device_open(const char *spec, unsigned index, const struct hw_config *cfg, bool probing,
+                struct device **out, struct hw_error *err)
 {
     struct device *dev = new_device(spec, index, cfg);
-    int rc = dev == NULL ? -ENOMEM : open_transport(spec, index, cfg, &dev->transport, err);
+    int rc;
+
+    if (dev != NULL && probing) {
+        dev->probing = true;
+        dev->cfg.emulator_threads = 0;
+    }
+    rc = dev == NULL ? -ENOMEM : open_transport(spec, index, &dev->cfg, &dev->transport, err);
 
     if (rc != 0) {
         if (dev != NULL) {
@@ -312,7 +324,7 @@ int device_open(const char *spec, unsigned index, const struct hw_config *cfg, s
 
 void device_close(struct device *dev)
 {
-    if (completion_is_self(dev)) {
+    if (!dev->probing && completion_is_self(dev)) {
         /* A complete() has dropped the last pool: the thread that runs it
          * cannot wait for itself, it cleans up when it gets back. */
         dev->self_close = true;

@@ -4,7 +4,7 @@
  * sessions. Drivers fill in the part that differs between accelerators.
  *
  * Locks, in the order in which they may nest:
- *     registry -> session table (with the control queue) -> (nothing)
+ *     registry: opening -> list -> session table (with the control queue)
  *     queue -> (nothing)
  * No lock is held while a request's complete() runs.
  */
@@ -132,6 +132,7 @@ struct device {
     atomic_bool idle;
     atomic_bool stopping;
     bool self_close; /* closed on its own thread: the thread frees it */
+    bool probing;    /* it has no thread, see device_open */
 
     pthread_t thread;
     int wake_fd;    /* eventfd: look at state, stopping, deadlines */
@@ -150,10 +151,15 @@ void device_name(const char *spec, unsigned index, char *name, size_t size);
 /* Class of a key length within caps.ok, or -1. */
 int device_key_class(enum hw_alg alg, size_t key_len);
 
-/* Opens the entry of the list as its index'th namesake, brings it up, starts
- * its thread. */
-int device_open(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
-                struct hw_error *err);
+/*
+ * Opens the entry of the list as its index'th namesake, brings it up, starts
+ * its thread. With probing it starts none, and asks an emulator to do without
+ * as well: a provider may be loaded inside OpenSSL's own initialisation, where
+ * libcrypto makes every other thread wait. Completions are then found by
+ * completion_poll, deadlines are not looked at, and a failed device stays so.
+ */
+int device_open(const char *spec, unsigned index, const struct hw_config *cfg, bool probing,
+                struct device **out, struct hw_error *err);
 /* Everything in flight is finished with -ECANCELED. Must not hold a lock that
  * a complete() may want. */
 void device_close(struct device *dev);

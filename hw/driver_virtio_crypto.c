@@ -164,10 +164,8 @@ static int alloc_rings(struct vc_device *vc)
 {
     int rc = alloc_ring(vc, &vc->ctrl, vc->ctrl.index, 0);
 
-    for (unsigned i = 0; i < vc->dev->nqueues && rc == 0; i++) {
+    for (unsigned i = 0; i < vc->dev->nqueues && rc == 0; i++)
         rc = alloc_ring(vc, &vc->data[i], i, vc->queue_size);
-        vc->dev->queues[i].priv = &vc->data[i];
-    }
     return rc;
 }
 
@@ -248,6 +246,7 @@ static int start_rings(struct vc_device *vc)
 
     for (unsigned i = 0; i < dev->nqueues && rc == 0; i++) {
         pthread_mutex_lock(&dev->queues[i].lock);
+        dev->queues[i].priv = &vc->data[i];
         rc = start_ring(vc, &vc->data[i], vector_of(vc, i));
         pthread_mutex_unlock(&dev->queues[i].lock);
     }

@@ -82,21 +82,23 @@ static int parse_list(struct hw_pool *pool, const char *text)
     return rc;
 }
 
-/* Opens, tests and closes one device. */
+/* What one device can do: opens, tests and closes it, unless it is open. */
 static int try_entry(struct hw_pool *pool, struct entry *e, struct hw_error *err)
 {
     struct device *dev;
-    int rc;
+    int rc = 0;
 
     registry_lock();
-    rc = registry_get(e->spec, e->index, &pool->cfg, &dev, err);
+    if (!registry_caps(e->spec, e->index, &pool->cfg, &e->caps)) {
+        rc = device_open(e->spec, e->index, &pool->cfg, true, &dev, err);
+        if (rc == 0) {
+            selftest_run(dev, &e->caps);
+            device_close(dev);
+        }
+    }
     registry_unlock();
-    if (rc != 0)
-        return rc;
-    selftest_run(dev, &e->caps);
-    e->usable = true;
-    registry_put(dev);
-    return 0;
+    e->usable = rc == 0;
+    return rc;
 }
 
 static void free_pool(struct hw_pool *pool)

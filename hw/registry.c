@@ -9,7 +9,8 @@
 #include "hw.h"
 #include "live.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* open_devices, users */
 static struct device *open_devices;
 static atomic_uint generation;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -22,6 +23,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void in_child(void)
 {
     atomic_fetch_add(&generation, 1);
+    pthread_mutex_init(&opening, NULL);
     pthread_mutex_init(&lock, NULL);
     open_devices = NULL;
     atomic_store(&live.requests, 0);
@@ -48,12 +50,12 @@ unsigned hw_generation(void)
 
 void registry_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&opening);
 }
 
 void registry_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&opening);
 }
 
 static bool same_string(const char *a, const char *b)
@@ -74,26 +76,51 @@ static bool same(const struct device *dev, const char *spec, const char *name,
            same_string(c->emulator_fault, cfg->emulator_fault);
 }
 
+/* List lock held. */
+static struct device *find(const char *spec, unsigned index, const struct hw_config *cfg)
+{
+    char name[sizeof(open_devices->name)];
+    struct device *dev = open_devices;
+
+    device_name(spec, index, name, sizeof(name));
+    while (dev != NULL && !same(dev, spec, name, cfg))
+        dev = dev->next;
+    return dev;
+}
+
+bool registry_caps(const char *spec, unsigned index, const struct hw_config *cfg,
+                   struct device_caps *out)
+{
+    struct device *dev;
+
+    pthread_mutex_lock(&lock);
+    dev = find(spec, index, cfg);
+    if (dev != NULL)
+        *out = dev->caps;
+    pthread_mutex_unlock(&lock);
+    return dev != NULL;
+}
+
 int registry_get(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
                  struct hw_error *err)
 {
-    char name[sizeof((*out)->name)];
     int rc;
 
-    device_name(spec, index, name, sizeof(name));
-    for (struct device *dev = open_devices; dev != NULL; dev = dev->next) {
-        if (same(dev, spec, name, cfg)) {
-            dev->users++;
-            *out = dev;
-            return 0;
-        }
-    }
-    rc = device_open(spec, index, cfg, out, err);
+    pthread_mutex_lock(&lock);
+    *out = find(spec, index, cfg);
+    if (*out != NULL)
+        (*out)->users++;
+    pthread_mutex_unlock(&lock);
+    if (*out != NULL)
+        return 0;
+    rc = device_open(spec, index, cfg, false, out, err);
     if (rc != 0)
         return rc;
+    pthread_mutex_lock(&lock);
     (*out)->users = 1;
     (*out)->next = open_devices;
     open_devices = *out;
+    pthread_mutex_unlock(&lock);
     return 0;
 }
 
@@ -101,23 +128,23 @@ void registry_put(struct device *dev)
 {
     struct device **p = &open_devices;
 
-    registry_lock();
+    pthread_mutex_lock(&lock);
     if (--dev->users != 0) {
-        registry_unlock();
+        pthread_mutex_unlock(&lock);
         return;
     }
     while (*p != dev)
         p = &(*p)->next;
     *p = dev->next;
-    registry_unlock();
-    /* Without the lock: completions run while it closes, and may want it. */
+    pthread_mutex_unlock(&lock);
+    /* Without a lock: completions run while it closes, and may want it. */
     device_close(dev);
 }
 
 void registry_forget_key(uint64_t key_id)
 {
-    registry_lock();
+    pthread_mutex_lock(&lock);
     for (struct device *dev = open_devices; dev != NULL; dev = dev->next)
         dev->ops->forget_key(dev, key_id);
-    registry_unlock();
+    pthread_mutex_unlock(&lock);
 }

@@ -6,8 +6,8 @@
 struct device;
 struct device_caps;
 
-/* Tries what dev->caps claims on the device itself, which must be running, and
- * waits for the answers. What holds is left in dev->caps and *out. */
+/* Tries what dev->caps claims on the device itself, which was opened for
+ * probing, and waits for the answers. What holds goes to *out. */
 void selftest_run(struct device *dev, struct device_caps *out);
 
 #endif
