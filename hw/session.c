@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
 #include "key.h"
 #include "live.h"
 
 int session_table_init(struct session_table *t)
 {
     memset(t, 0, sizeof(*t));
+    t->limit = SESSION_TABLE_MAX;
     return -pthread_mutex_init(&t->lock, NULL);
 }
 
@@ -35,9 +37,14 @@ void session_use_of(const struct hw_request *req, struct session_use *use)
     }
 }
 
-bool session_pin(struct session_table *t, struct session *s)
+static uint32_t now_ms(void)
 {
-    uint32_t now = atomic_load_explicit(&t->clock, memory_order_relaxed);
+    return (uint32_t)(device_now() / 1000000u);
+}
+
+bool session_pin(struct session *s)
+{
+    uint32_t now = now_ms();
     int pins = atomic_load_explicit(&s->pins, memory_order_relaxed);
 
     do {
@@ -100,7 +107,7 @@ struct session *session_add(struct session_table *t, struct hw_key *key,
         return NULL;
     atomic_init(&s->refs, 2);
     atomic_init(&s->state, SESSION_MAKING);
-    atomic_init(&s->last_used, atomic_fetch_add(&t->clock, 1) + 1);
+    atomic_init(&s->last_used, now_ms());
     s->table = t;
     s->alg = key->spec.alg;
     s->key_id = key->id;
@@ -126,16 +133,22 @@ static void unlink_session(struct session_table *t, struct session *s)
     live_add(&live.sessions, -1);
 }
 
-struct session *session_evict(struct session_table *t)
+/* How many idle sessions are compared for the oldest. */
+#define EVICT_SAMPLE 32
+
+struct session *session_evict(struct session_table *t, bool busy_too)
 {
     struct session *oldest = NULL;
-    uint32_t now = atomic_load_explicit(&t->clock, memory_order_relaxed), age, most = 0;
+    uint32_t now = now_ms(), age, most = 0;
+    unsigned sampled = 0;
 
-    for (unsigned i = 0; i < SESSION_BUCKETS; i++) {
-        for (struct session *s = t->buckets[i]; s != NULL; s = s->next) {
+    for (unsigned i = 0; i < SESSION_BUCKETS && sampled < EVICT_SAMPLE; i++) {
+        t->hand = (t->hand + 1) % SESSION_BUCKETS;
+        for (struct session *s = t->buckets[t->hand]; s != NULL; s = s->next) {
             if (atomic_load_explicit(&s->state, memory_order_acquire) == SESSION_MAKING ||
                 atomic_load_explicit(&s->pins, memory_order_relaxed) != 0)
                 continue;
+            sampled++;
             age = now - atomic_load_explicit(&s->last_used, memory_order_relaxed);
             if (oldest == NULL || age > most) {
                 oldest = s;
@@ -143,8 +156,10 @@ struct session *session_evict(struct session_table *t)
             }
         }
     }
+    if (oldest == NULL || (most < SESSION_BUSY_MS && !busy_too))
+        return NULL;
     /* It may have been pinned meanwhile: then there is none this time. */
-    if (oldest == NULL || !kill_idle(oldest))
+    if (!kill_idle(oldest))
         return NULL;
     unlink_session(t, oldest);
     return oldest;

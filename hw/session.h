@@ -21,9 +21,13 @@
 #include "request.h"
 
 #define SESSION_DEAD (-1)
-/* QEMU's device takes 256 and answers a plain error after that. */
-#define SESSION_TABLE_MAX 240
-#define SESSION_BUCKETS   256
+/* How many there may be before the device has said how many it takes. */
+#define SESSION_TABLE_MAX 16384
+#define SESSION_BUCKETS   4096
+/* A session used within this time is not given up for another key's: where
+ * more keys are busy than the device has sessions, evicting would make one for
+ * every request, and software serves the keys that came too late. */
+#define SESSION_BUSY_MS 50
 
 /* What tells sessions of one key apart. Compared as bytes: no padding. */
 struct session_use {
@@ -35,7 +39,7 @@ enum session_state { SESSION_MAKING, SESSION_READY, SESSION_FAILED };
 struct session {
     atomic_int pins;
     atomic_uint refs;
-    _Atomic uint32_t last_used; /* value of the table's clock, for eviction */
+    _Atomic uint32_t last_used; /* ms, wrapping */
     /* Stored (release) after id and error, loaded (acquire) before. */
     _Atomic enum session_state state;
     uint64_t id;       /* the device's */
@@ -55,7 +59,8 @@ struct session_table {
     pthread_mutex_t lock;
     struct session *buckets[SESSION_BUCKETS];
     unsigned count;
-    _Atomic uint32_t clock;
+    unsigned limit; /* the device's, as far as known */
+    unsigned hand;  /* bucket where the next eviction starts to look */
 };
 
 int session_table_init(struct session_table *t);
@@ -64,7 +69,7 @@ void session_table_fini(struct session_table *t);
 void session_use_of(const struct hw_request *req, struct session_use *use);
 
 /* Pins it and marks it used; false when it is dead. */
-bool session_pin(struct session_table *t, struct session *s);
+bool session_pin(struct session *s);
 void session_unpin(struct session *s);
 void session_unref(struct session *s);
 
@@ -77,9 +82,12 @@ struct session *session_find(struct session_table *t, uint64_t key_id,
  * caller. NULL: no memory. */
 struct session *session_add(struct session_table *t, struct hw_key *key,
                             const struct session_use *use);
-/* Takes the least recently used idle session out; the table's reference goes
- * to the caller. NULL: all are pinned. */
-struct session *session_evict(struct session_table *t);
+/*
+ * Takes out an idle session, the least recently used of a sample; the table's
+ * reference goes to the caller. NULL: all are in use, or, unless busy_too,
+ * were a moment ago.
+ */
+struct session *session_evict(struct session_table *t, bool busy_too);
 /* Takes one session out, likewise dead from here on. */
 void session_remove(struct session_table *t, struct session *s);
 /* All sessions of a key, or all (key_id 0), into out[], up to max; the table's

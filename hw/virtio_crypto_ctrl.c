@@ -95,9 +95,9 @@ static void end_session(struct vc_device *vc, struct session *s)
 }
 
 /* Lock held. Makes room for one more session. */
-static bool evict(struct vc_device *vc)
+static bool evict(struct vc_device *vc, bool busy_too)
 {
-    struct session *victim = session_evict(&vc->dev->sessions);
+    struct session *victim = session_evict(&vc->dev->sessions, busy_too);
 
     if (victim == NULL)
         return false;
@@ -106,18 +106,19 @@ static bool evict(struct vc_device *vc)
     return true;
 }
 
-/* Lock held. A new session, its creation under way; a reference for the
+/* Lock held. A new session for r, its creation under way; a reference for the
  * caller. */
-static int make_session(struct vc_device *vc, struct hw_key *key, const struct session_use *use,
-                        struct session **out)
+static int make_session(struct vc_device *vc, const struct request *r,
+                        const struct session_use *use, struct session **out)
 {
     struct session_table *t = &vc->dev->sessions;
     struct session *s;
     int rc;
 
-    if (t->count >= SESSION_TABLE_MAX && !evict(vc))
+    /* One that waits for room has nowhere else to go. */
+    if (t->count >= t->limit && !evict(vc, r->pub.wait_for_room))
         return -ENOSPC;
-    s = session_add(t, key, use);
+    s = session_add(t, r->key, use);
     if (s == NULL)
         return -ENOMEM;
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
@@ -150,7 +151,7 @@ static int find_session(struct vc_device *vc, struct request *r, const struct se
         s = NULL;
     }
     if (s == NULL)
-        rc = make_session(vc, r->key, use, &s);
+        rc = make_session(vc, r, use, &s);
     if (rc != 0)
         return rc;
     if (r->session != NULL)
@@ -159,7 +160,7 @@ static int find_session(struct vc_device *vc, struct request *r, const struct se
     switch (atomic_load_explicit(&s->state, memory_order_acquire)) {
     case SESSION_READY:
         /* It is in the table, so nobody has killed it. */
-        r->pinned = session_pin(t, s);
+        r->pinned = session_pin(s);
         return r->pinned ? 0 : -EIO;
     case SESSION_FAILED: return s->error;
     default:
@@ -181,7 +182,7 @@ int vc_prepare(struct device *dev, struct request *r)
     if (r->session != NULL && r->session->table == &dev->sessions &&
         memcmp(&r->session->use, &use, sizeof(use)) == 0 &&
         atomic_load_explicit(&r->session->state, memory_order_acquire) == SESSION_READY &&
-        session_pin(&dev->sessions, r->session)) {
+        session_pin(r->session)) {
         r->pinned = true;
         return 0;
     }
@@ -230,7 +231,7 @@ static void settle(struct vc_device *vc, struct session *s, int status, struct o
     s->key = NULL;
     if (status == 0) {
         TAILQ_FOREACH(r, &out->waiters, link)
-        r->pinned = session_pin(&vc->dev->sessions, s);
+        r->pinned = session_pin(s);
         atomic_fetch_add_explicit(&vc->dev->sessions_created, 1, memory_order_relaxed);
         atomic_store_explicit(&s->state, SESSION_READY, memory_order_release);
         return;
@@ -242,6 +243,24 @@ static void settle(struct vc_device *vc, struct session *s, int status, struct o
         session_remove(&vc->dev->sessions, s);
         session_unref(s);
     }
+}
+
+/* Lock held. The device is full, perhaps: only REVISION_1 has a status for
+ * that. It will not be asked for more than it has now. */
+static bool retry_create(struct vc_device *vc, struct session *s)
+{
+    struct session_table *t = &vc->dev->sessions;
+
+    if (t->limit >= t->count && t->count > 1)
+        t->limit = t->count - 1;
+    if (s->tries++ >= CREATE_TRIES ||
+        !evict(vc, TAILQ_FIRST(&s->waiters) != NULL && TAILQ_FIRST(&s->waiters)->pub.wait_for_room))
+        return false;
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    if (send(vc, s, true) == 0)
+        return true;
+    session_unref(s);
+    return false;
 }
 
 /* Lock held. Answer to a creation. */
@@ -258,14 +277,8 @@ static void created(struct vc_device *vc, struct vc_command *c, struct outcome *
         break;
     case VIRTIO_CRYPTO_NOTSUPP: settle(vc, s, -ENOTSUP, out); break;
     default:
-        /* Full, perhaps: only REVISION_1 has a status for that. */
-        if (s->tries++ < CREATE_TRIES && evict(vc)) {
-            atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-            if (send(vc, s, true) == 0)
-                break;
-            session_unref(s);
-        }
-        settle(vc, s, -ENOSPC, out);
+        if (!retry_create(vc, s))
+            settle(vc, s, -ENOSPC, out);
     }
 }
 

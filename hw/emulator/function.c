@@ -362,7 +362,7 @@ int emulator_new(const struct emulator_config *cfg, const struct emulator_host *
             snprintf(err->text, sizeof(err->text), "emulator: bad number of queues or queue size");
     }
     if (ret == 0) {
-        ret = sessions_init(&e->sessions, &engine_libcrypto, first_of(e->faults.sessions, 0, 1024),
+        ret = sessions_init(&e->sessions, &engine_libcrypto, first_of(e->faults.sessions, 0, 16384),
                             emulator_workers(e));
         if (ret != 0)
             unbuild(e);
