@@ -9,6 +9,7 @@
 
 #include "device.h"
 #include "queue.h"
+#include "transport.h"
 
 /* Pauses between attempts to bring a failed device back. */
 #define BACKOFF_FIRST_NS 50000000u
@@ -26,36 +27,47 @@ static bool failed(const struct device *dev)
     return atomic_load_explicit(&dev->state, memory_order_acquire) == DEVICE_FAILED;
 }
 
-/* What was in flight goes back to its owners; then the device may rest. */
-static void give_up(struct device *dev)
+static void back_off(struct device *dev)
 {
-    struct request_list orphans = TAILQ_HEAD_INITIALIZER(orphans);
-
-    dev->ops->stop(dev, &orphans);
-    for (unsigned i = 0; i < dev->nqueues; i++)
-        queue_drain(&dev->queues[i], -EIO);
-    request_finish_all(&orphans, -EIO);
     dev->backoff = dev->backoff == 0 ? BACKOFF_FIRST_NS : dev->backoff * 2;
     if (dev->backoff > BACKOFF_MAX_NS)
         dev->backoff = BACKOFF_MAX_NS;
     dev->retry_at = device_now() + dev->backoff;
+}
+
+/* What was in flight goes back to its owners; then the device may rest. */
+static void give_up(struct device *dev)
+{
+    device_drain(dev, -EIO);
+    back_off(dev);
     atomic_fetch_add_explicit(&dev->resets, 1, memory_order_relaxed);
 }
 
+/* Someone wants the function, and waits for us to let it go. */
+static void let_go(struct device *dev)
+{
+    device_fail(dev);
+    device_drain(dev, -EIO);
+    device_hardware_down(dev);
+    back_off(dev);
+}
+
+/* Resets the function, or where it has gone, looks whether it is back. */
 static void try_again(struct device *dev)
 {
     struct hw_error err;
+    int rc;
 
     if (device_now() < dev->retry_at)
         return;
-    if (dev->ops->start(dev, &err) == 0) {
-        dev->retry_at = 0;
-        /* Release: pairs with the loads in hw_submit and queue_enqueue. */
-        atomic_store_explicit(&dev->state, DEVICE_RUNNING, memory_order_release);
+    rc = dev->transport != NULL ? dev->ops->start(dev, &err) : device_hardware_up(dev, &err);
+    if (rc != 0) {
+        back_off(dev);
         return;
     }
-    dev->backoff = dev->backoff * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : dev->backoff * 2;
-    dev->retry_at = device_now() + dev->backoff;
+    dev->retry_at = 0;
+    /* Release: pairs with the loads in hw_submit and queue_enqueue. */
+    atomic_store_explicit(&dev->state, DEVICE_RUNNING, memory_order_release);
 }
 
 static uint64_t earliest(uint64_t a, uint64_t b)
@@ -108,35 +120,60 @@ static int timeout_ms(struct device *dev, uint64_t next)
     return next <= now ? 0 : (int)((next - now) / 1000000u) + 1;
 }
 
+/* What the bus says of the function itself. */
+static void bus_events(struct device *dev)
+{
+    unsigned events = dev->transport->ops->events(dev->transport);
+
+    if (events & TRANSPORT_EVENT_RELEASE)
+        let_go(dev);
+    else if (events & TRANSPORT_EVENT_ERROR)
+        device_fail(dev);
+}
+
+/* Waits for something to do. Returns whether a configuration interrupt came. */
+static bool wait_for_work(struct device *dev, int timeout)
+{
+    struct pollfd fds[DEVICE_IRQS_MAX + 2];
+    nfds_t n = 0, first_irq;
+    bool changed = false, bus = dev->transport != NULL && dev->transport->ops->events != NULL;
+    int rc;
+
+    fds[n++] = (struct pollfd){.fd = dev->wake_fd, .events = POLLIN};
+    if (bus)
+        fds[n++] =
+            (struct pollfd){.fd = dev->transport->ops->event_fd(dev->transport), .events = POLLIN};
+    first_irq = n;
+    for (unsigned i = 0; dev->transport != NULL && i < dev->nirqs; i++)
+        fds[n++] = (struct pollfd){.fd = dev->irq_fds[i], .events = POLLIN};
+    rc = poll(fds, n, timeout);
+    atomic_store(&dev->idle, false);
+    if (rc <= 0)
+        return false;
+    if (fds[0].revents != 0)
+        clear(dev->wake_fd);
+    for (nfds_t i = first_irq; i < n; i++) {
+        if (fds[i].revents == 0 || !clear(fds[i].fd))
+            continue;
+        atomic_fetch_add_explicit(&dev->interrupts, 1, memory_order_relaxed);
+        /* One vector for all means any change may be behind it. */
+        changed = changed || i == first_irq;
+    }
+    if (bus && fds[1].revents != 0)
+        bus_events(dev);
+    return changed;
+}
+
 static void *run(void *arg)
 {
     struct device *dev = arg;
-    struct pollfd fds[DEVICE_IRQS_MAX + 1];
     bool changed = false;
 
-    fds[0] = (struct pollfd){.fd = dev->wake_fd, .events = POLLIN};
-    for (unsigned i = 0; i < dev->nirqs; i++)
-        fds[i + 1] = (struct pollfd){.fd = dev->irq_fds[i], .events = POLLIN};
     while (!atomic_load(&dev->stopping)) {
         int timeout = timeout_ms(dev, work(dev, changed));
 
-        changed = false;
-        if (atomic_load(&dev->stopping))
-            break;
-        if (poll(fds, dev->nirqs + 1, timeout) <= 0) {
-            atomic_store(&dev->idle, false);
-            continue;
-        }
-        atomic_store(&dev->idle, false);
-        if (fds[0].revents != 0)
-            clear(dev->wake_fd);
-        for (unsigned i = 0; i < dev->nirqs; i++) {
-            if (fds[i + 1].revents == 0 || !clear(dev->irq_fds[i]))
-                continue;
-            atomic_fetch_add_explicit(&dev->interrupts, 1, memory_order_relaxed);
-            /* One vector for all means any change may be behind it. */
-            changed = changed || i == 0;
-        }
+        if (!atomic_load(&dev->stopping))
+            changed = wait_for_work(dev, timeout);
     }
     if (dev->self_close) {
         pthread_detach(pthread_self());

@@ -106,55 +106,41 @@ static int open_irqs(struct device *dev, struct hw_error *err)
         dev->irq_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (dev->irq_fds[i] < 0) {
             rc = -errno;
+            snprintf(err->text, sizeof(err->text), "eventfd: %m");
             close_irqs(dev);
-            snprintf(err->text, sizeof(err->text), "eventfd: %s", strerror(-rc));
             return rc;
         }
     }
     rc = dev->transport->ops->irq_connect(dev->transport, dev->nirqs, dev->irq_fds);
     if (rc != 0) {
         close_irqs(dev);
-        snprintf(err->text, sizeof(err->text), "MSI-X: %s", strerror(-rc));
+        errno = -rc;
+        snprintf(err->text, sizeof(err->text), "MSI-X: %m");
     }
     return rc;
 }
 
-static int init_queues(struct device *dev)
+static void close_transport(struct device *dev)
 {
-    for (unsigned i = 0; i < dev->nqueues; i++) {
-        int rc = queue_init(&dev->queues[i], dev, i);
+    dev->transport->ops->close(dev->transport);
+    dev->transport = NULL;
+}
 
-        if (rc != 0) {
-            while (i-- > 0)
-                queue_fini(&dev->queues[i]);
-            return rc;
-        }
-    }
+static int up_transport(struct device *dev, struct hw_error *err)
+{
+    return open_transport(dev->spec, dev->index, &dev->cfg, &dev->transport, err);
+}
+
+static int up_dma(struct device *dev, struct hw_error *err)
+{
+    (void)err;
+    dma_pool_attach(&dev->dma, dev->transport);
     return 0;
 }
 
-/* The stages of coming up, each with what undoes it: device_open goes down the
- * table, and what fails, or device_close, goes back up. */
-static int up_transport(struct device *dev, struct hw_error *err)
+static void down_dma(struct device *dev)
 {
-    (void)err;
-    return dma_pool_init(&dev->dma, dev->transport, DEVICE_DMA_LIMIT);
-}
-
-static void down_transport(struct device *dev)
-{
-    dma_pool_fini(&dev->dma);
-}
-
-static int up_sessions(struct device *dev, struct hw_error *err)
-{
-    (void)err;
-    return session_table_init(&dev->sessions);
-}
-
-static void down_sessions(struct device *dev)
-{
-    session_table_fini(&dev->sessions);
+    dma_pool_detach(&dev->dma);
 }
 
 static int up_driver(struct device *dev, struct hw_error *err)
@@ -167,29 +153,6 @@ static int up_driver(struct device *dev, struct hw_error *err)
 static void down_driver(struct device *dev)
 {
     dev->ops->detach(dev);
-}
-
-static int up_queues(struct device *dev, struct hw_error *err)
-{
-    int rc = init_queues(dev);
-
-    (void)err;
-    if (rc != 0)
-        return rc;
-    dev->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (dev->wake_fd >= 0)
-        return 0;
-    rc = -errno;
-    for (unsigned i = 0; i < dev->nqueues; i++)
-        queue_fini(&dev->queues[i]);
-    return rc;
-}
-
-static void down_queues(struct device *dev)
-{
-    close(dev->wake_fd);
-    for (unsigned i = 0; i < dev->nqueues; i++)
-        queue_fini(&dev->queues[i]);
 }
 
 static void down_irqs(struct device *dev)
@@ -205,54 +168,62 @@ static int up_device(struct device *dev, struct hw_error *err)
 
 static void down_device(struct device *dev)
 {
-    struct request_list orphans = TAILQ_HEAD_INITIALIZER(orphans);
-
-    dev->ops->stop(dev, &orphans);
-    for (unsigned i = 0; i < dev->nqueues; i++)
-        queue_drain(&dev->queues[i], -ECANCELED);
-    request_finish_all(&orphans, -ECANCELED);
+    device_drain(dev, -ECANCELED);
 }
 
-static int up_thread(struct device *dev, struct hw_error *err)
-{
-    (void)err;
-    return dev->probing ? 0 : completion_start(dev);
-}
-
-static void down_thread(struct device *dev)
-{
-    if (!dev->probing)
-        completion_stop(dev);
-}
-
+/* What comes and goes with the hardware: down the table to come up, and back
+ * up to undo it. */
 static const struct stage {
     int (*up)(struct device *dev, struct hw_error *err);
     void (*down)(struct device *dev);
     const char *what;
 } stages[] = {
-    {up_transport, down_transport, "DMA memory"}, {up_sessions, down_sessions, "sessions"},
-    {up_driver, down_driver, "driver"},           {up_queues, down_queues, "queues"},
-    {open_irqs, down_irqs, "interrupts"},         {up_device, down_device, "start"},
-    {up_thread, down_thread, "thread"},
+    {up_transport, close_transport, "open"}, {up_dma, down_dma, "DMA memory"},
+    {up_driver, down_driver, "driver"},      {open_irqs, down_irqs, "interrupts"},
+    {up_device, down_device, "start"},
 };
 
 #define STAGES (sizeof(stages) / sizeof(stages[0]))
-
-static void free_device(struct device *dev)
-{
-    dev->transport->ops->close(dev->transport);
-    free(dev->spec);
-    free((char *)(uintptr_t)dev->cfg.device);
-    free((char *)(uintptr_t)dev->cfg.emulator_fault);
-    free(dev);
-    live_add(&live.devices, -1);
-}
 
 static void go_down(struct device *dev, unsigned stage)
 {
     while (stage-- > 0)
         stages[stage].down(dev);
-    free_device(dev);
+}
+
+int device_hardware_up(struct device *dev, struct hw_error *err)
+{
+    int rc;
+
+    err->text[0] = '\0';
+    for (unsigned i = 0; i < STAGES; i++) {
+        rc = stages[i].up(dev, err);
+        if (rc != 0) {
+            errno = -rc;
+            if (err->text[0] == '\0')
+                snprintf(err->text, sizeof(err->text), "%s: %m", stages[i].what);
+            go_down(dev, i);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void device_hardware_down(struct device *dev)
+{
+    go_down(dev, STAGES);
+}
+
+void device_drain(struct device *dev, int status)
+{
+    struct request_list orphans = TAILQ_HEAD_INITIALIZER(orphans);
+
+    /* Nothing is added from here on, see device.h at state. */
+    atomic_store(&dev->state, DEVICE_FAILED);
+    dev->ops->stop(dev, &orphans);
+    for (unsigned i = 0; i < DEVICE_QUEUES_MAX; i++)
+        queue_drain(&dev->queues[i], status);
+    request_finish_all(&orphans, status);
 }
 
 void device_name(const char *spec, unsigned index, char *name, size_t size)
@@ -270,53 +241,76 @@ static char *copy(const char *s)
     return s == NULL ? NULL : strdup(s);
 }
 
-static struct device *new_device(const char *spec, unsigned index, const struct hw_config *cfg)
+static void free_device(struct device *dev)
+{
+    for (unsigned i = 0; i < DEVICE_QUEUES_MAX; i++)
+        queue_fini(&dev->queues[i]);
+    session_table_fini(&dev->sessions);
+    dma_pool_fini(&dev->dma);
+    if (dev->wake_fd >= 0)
+        close(dev->wake_fd);
+    free(dev->spec);
+    free((char *)(uintptr_t)dev->cfg.device);
+    free((char *)(uintptr_t)dev->cfg.emulator_fault);
+    free(dev);
+    live_add(&live.devices, -1);
+}
+
+/* What lasts while the hardware comes and goes. */
+static int new_device(const char *spec, unsigned index, const struct hw_config *cfg,
+                      struct device **out)
 {
     void *mem;
     struct device *dev;
 
     if (posix_memalign(&mem, 64, sizeof(*dev)) != 0)
-        return NULL;
+        return -ENOMEM;
     dev = memset(mem, 0, sizeof(*dev));
+    live_add(&live.devices, 1);
     dev->cfg = *cfg;
     dev->cfg.device = copy(cfg->device);
     dev->cfg.emulator_fault = copy(cfg->emulator_fault);
     dev->spec = copy(spec);
-    dev->wake_fd = -1;
+    dev->index = index;
     device_name(spec, index, dev->name, sizeof(dev->name));
-    return dev;
+    /* These locks are plain, and so cannot fail. */
+    (void)dma_pool_init(&dev->dma, DEVICE_DMA_LIMIT);
+    (void)session_table_init(&dev->sessions);
+    for (unsigned i = 0; i < DEVICE_QUEUES_MAX; i++)
+        (void)queue_init(&dev->queues[i], dev, i);
+    dev->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (dev->spec == NULL || dev->cfg.device == NULL ||
+        (cfg->emulator_fault != NULL && dev->cfg.emulator_fault == NULL) || dev->wake_fd < 0) {
+        int rc = dev->wake_fd < 0 ? -errno : -ENOMEM;
+
+        free_device(dev);
+        return rc;
+    }
+    *out = dev;
+    return 0;
 }
 
 int device_open(const char *spec, unsigned index, const struct hw_config *cfg, bool probing,
                 struct device **out, struct hw_error *err)
 {
-    struct device *dev = new_device(spec, index, cfg);
-    int rc;
+    struct device *dev = NULL;
+    int rc = new_device(spec, index, cfg, &dev);
 
-    if (dev != NULL && probing) {
+    if (rc != 0)
+        return rc;
+    if (probing) {
         dev->probing = true;
         dev->cfg.emulator_threads = 0;
     }
-    rc = dev == NULL ? -ENOMEM : open_transport(spec, index, &dev->cfg, &dev->transport, err);
-
-    if (rc != 0) {
-        if (dev != NULL) {
-            free(dev->spec);
-            free((char *)(uintptr_t)dev->cfg.device);
-            free((char *)(uintptr_t)dev->cfg.emulator_fault);
-            free(dev);
-        }
-        return rc;
+    rc = device_hardware_up(dev, err);
+    if (rc == 0 && !probing) {
+        rc = completion_start(dev);
+        if (rc != 0)
+            device_hardware_down(dev);
     }
-    live_add(&live.devices, 1);
-    for (unsigned i = 0; i < STAGES; i++) {
-        rc = stages[i].up(dev, err);
-        if (rc != 0) {
-            if (err->text[0] == '\0')
-                snprintf(err->text, sizeof(err->text), "%s: %s", stages[i].what, strerror(-rc));
-            go_down(dev, i);
-            return rc;
-        }
+    if (rc != 0) {
+        free_device(dev);
+        return rc;
     }
     *out = dev;
     return 0;
@@ -331,11 +325,14 @@ void device_close(struct device *dev)
         atomic_store(&dev->stopping, true);
         return;
     }
-    go_down(dev, STAGES);
+    if (!dev->probing)
+        completion_stop(dev);
+    device_close_self(dev);
 }
 
 void device_close_self(struct device *dev)
 {
-    /* All stages but the thread's own. */
-    go_down(dev, STAGES - 1);
+    if (dev->transport != NULL)
+        device_hardware_down(dev);
+    free_device(dev);
 }

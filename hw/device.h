@@ -45,6 +45,9 @@ struct queue {
     atomic_bool has_starved;
     bool unkicked;   /* chains were added without a doorbell */
     unsigned silent; /* timeouts since the last completion */
+    /* Those about to ring the doorbell, lock released: counted under the lock
+     * (relaxed), uncounted (release) after; queue_drain waits for none. */
+    atomic_uint kickers;
     struct queue_counts counts;
     void *priv; /* the driver's */
 } __attribute__((aligned(64)));
@@ -108,8 +111,9 @@ struct device {
     unsigned users;       /* pools; guarded by the registry */
     struct device *next;  /* in the registry */
     char *spec;           /* the entry of the device list that named it */
+    unsigned index;       /* among equal entries */
 
-    void *priv; /* the driver's */
+    void *priv; /* the driver's, NULL: not attached */
     struct dma_pool dma;
     struct session_table sessions;
     struct device_caps caps;
@@ -169,6 +173,13 @@ void device_close_self(struct device *dev);
 /* Takes it out of service; the completion thread does the rest. Any thread,
  * any lock but the registry's. */
 void device_fail(struct device *dev);
+/* On the completion thread, or before there is one. up: the transport opens
+ * and the device works. down undoes that; drain is its first part, which ends
+ * all requests with status and leaves the device reset. */
+int device_hardware_up(struct device *dev, struct hw_error *err);
+void device_hardware_down(struct device *dev);
+void device_drain(struct device *dev, int status);
+
 void device_wake(struct device *dev);
 
 #endif

@@ -48,31 +48,83 @@ int dma_region_alloc(struct transport *t, size_t len, struct dma_region *out)
     return 0;
 }
 
-void dma_region_free(struct transport *t, struct dma_region *r)
+static void release_memory(struct dma_region *r)
 {
-    if (r->va == NULL)
-        return;
-    t->ops->dma_unmap(t, r->iova, r->len);
     explicit_bzero(r->va, r->len);
     munmap(r->va, r->len);
     memset(r, 0, sizeof(*r));
 }
 
-int dma_pool_init(struct dma_pool *p, struct transport *t, size_t limit)
+void dma_region_free(struct transport *t, struct dma_region *r)
+{
+    if (r->va == NULL)
+        return;
+    t->ops->dma_unmap(t, r->iova, r->len);
+    release_memory(r);
+}
+
+int dma_pool_init(struct dma_pool *p, size_t limit)
 {
     memset(p, 0, sizeof(*p));
-    p->t = t;
     p->limit = limit;
     return -pthread_mutex_init(&p->lock, NULL);
 }
 
+static void free_batch(struct dma_batch *b)
+{
+    for (unsigned i = 0; i < b->nregions; i++)
+        release_memory(&b->regions[i]);
+    free(b->regions);
+    b->regions = NULL;
+    b->nregions = 0;
+}
+
 void dma_pool_fini(struct dma_pool *p)
 {
-    for (unsigned i = 0; i < p->nregions; i++)
-        dma_region_free(p->t, &p->regions[i]);
-    free(p->regions);
+    while (p->gone != NULL) {
+        struct dma_batch *b = p->gone;
+
+        p->gone = b->next;
+        free_batch(b);
+        free(b);
+    }
     pthread_mutex_destroy(&p->lock);
-    memset(p, 0, sizeof(*p));
+}
+
+void dma_pool_attach(struct dma_pool *p, struct transport *t)
+{
+    pthread_mutex_lock(&p->lock);
+    p->t = t;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Lock held. Memory that is still in use is put aside; without memory for
+ * that it is given up: leaked rather than pulled from under its users. */
+static void put_aside(struct dma_pool *p)
+{
+    struct dma_batch *b = malloc(sizeof(*b));
+
+    if (b == NULL)
+        return;
+    *b = p->now;
+    b->next = p->gone;
+    p->gone = b;
+}
+
+void dma_pool_detach(struct dma_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    for (unsigned i = 0; i < p->now.nregions; i++)
+        p->t->ops->dma_unmap(p->t, p->now.regions[i].iova, p->now.regions[i].len);
+    if (p->now.out == 0)
+        free_batch(&p->now);
+    else
+        put_aside(p);
+    p->now = (struct dma_batch){.epoch = p->now.epoch + 1};
+    memset(p->free, 0, sizeof(p->free));
+    p->total = 0;
+    p->t = NULL;
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* Lock held. */
@@ -85,14 +137,14 @@ static int grow(struct dma_pool *p, unsigned cls)
 
     if (p->total + REGION_BYTES > p->limit)
         return -ENOMEM;
-    more = realloc(p->regions, (p->nregions + 1) * sizeof(*more));
+    more = realloc(p->now.regions, (p->now.nregions + 1) * sizeof(*more));
     if (more == NULL)
         return -ENOMEM;
-    p->regions = more;
+    p->now.regions = more;
     rc = dma_region_alloc(p->t, REGION_BYTES, &r);
     if (rc != 0)
         return rc;
-    p->regions[p->nregions++] = r;
+    p->now.regions[p->now.nregions++] = r;
     p->total += r.len;
     for (size_t off = 0; off + size <= r.len; off += size) {
         struct dma_free *f = (struct dma_free *)((char *)r.va + off);
@@ -117,10 +169,13 @@ int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
         return -EMSGSIZE;
     pthread_mutex_lock(&p->lock);
     if (p->free[cls] == NULL)
-        rc = grow(p, cls);
+        rc = p->t == NULL ? -ENODEV : grow(p, cls);
     f = p->free[cls];
-    if (f != NULL)
+    if (f != NULL) {
         p->free[cls] = f->next;
+        p->now.out++;
+        out->epoch = p->now.epoch;
+    }
     pthread_mutex_unlock(&p->lock);
     if (f == NULL)
         return rc;
@@ -130,6 +185,23 @@ int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
     return 0;
 }
 
+/* Lock held. A buffer of a device that has gone: its memory goes with the last
+ * of its time. */
+static void put_gone(struct dma_pool *p, unsigned epoch)
+{
+    struct dma_batch **at = &p->gone;
+
+    while (*at != NULL && (*at)->epoch != epoch)
+        at = &(*at)->next;
+    if (*at != NULL && --(*at)->out == 0) {
+        struct dma_batch *b = *at;
+
+        *at = b->next;
+        free_batch(b);
+        free(b);
+    }
+}
+
 void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty)
 {
     struct dma_free *f = (struct dma_free *)(void *)b->va;
@@ -137,10 +209,15 @@ void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty)
     if (f == NULL)
         return;
     explicit_bzero(b->va, dirty);
-    f->iova = b->iova;
     pthread_mutex_lock(&p->lock);
-    f->next = p->free[b->cls];
-    p->free[b->cls] = f;
+    if (b->epoch == p->now.epoch) {
+        f->iova = b->iova;
+        f->next = p->free[b->cls];
+        p->free[b->cls] = f;
+        p->now.out--;
+    } else {
+        put_gone(p, b->epoch);
+    }
     pthread_mutex_unlock(&p->lock);
     b->va = NULL;
 }

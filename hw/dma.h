@@ -32,23 +32,41 @@ void dma_region_free(struct transport *t, struct dma_region *r);
 struct dma_buf {
     uint8_t *va; /* NULL: none */
     uint64_t iova;
+    unsigned epoch; /* of the pool, when it was given out */
     unsigned char cls;
 };
 
-struct dma_pool {
-    struct transport *t;
-    pthread_mutex_t lock;
-    struct dma_free *free[DMA_CLASSES];
+/* Regions of one time of being attached. */
+struct dma_batch {
     struct dma_region *regions;
-    unsigned nregions;
-    size_t total, limit; /* bytes of regions */
+    unsigned nregions, epoch;
+    unsigned out; /* buffers given out of them */
+    struct dma_batch *next;
 };
 
-int dma_pool_init(struct dma_pool *p, struct transport *t, size_t limit);
-/* All regions go; buffers still out are void. */
+/*
+ * A pool outlives the device's coming and going: buffers that are out when the
+ * device goes stay readable until they are put back.
+ */
+struct dma_pool {
+    pthread_mutex_t lock;
+    struct transport *t; /* NULL: detached */
+    struct dma_free *free[DMA_CLASSES];
+    struct dma_batch now;
+    struct dma_batch *gone; /* of earlier times, with buffers still out */
+    size_t total, limit;    /* bytes of regions attached */
+};
+
+int dma_pool_init(struct dma_pool *p, size_t limit);
+/* Detached; buffers still out are void. */
 void dma_pool_fini(struct dma_pool *p);
 
-/* len up to DMA_BUF_MAX. -ENOMEM: the limit, or the transport, says no. */
+void dma_pool_attach(struct dma_pool *p, struct transport *t);
+/* The device reaches none of the memory afterwards. */
+void dma_pool_detach(struct dma_pool *p);
+
+/* len up to DMA_BUF_MAX. -ENOMEM: the limit, or the transport, says no;
+ * -ENODEV: detached; -EMSGSIZE. */
 int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out);
 /* dirty: how many leading bytes to cleanse. */
 void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty);

@@ -5,4 +5,4 @@
 
 const struct driver_ops *const drivers[] = {&driver_virtio_crypto, NULL};
 
-const struct transport_ops *const transports[] = {&transport_emulator, NULL};
+const struct transport_ops *const transports[] = {&transport_emulator, &transport_vfio, NULL};

@@ -2,6 +2,7 @@
 #include "queue.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 /* How many completions are taken under one hold of the lock. */
@@ -70,7 +71,15 @@ static bool want_kick(struct queue *q)
     if (!q->dev->ops->should_kick(q))
         return false;
     COUNT(q, kicks);
+    atomic_fetch_add_explicit(&q->kickers, 1, memory_order_relaxed);
     return true;
+}
+
+/* Lock released: on an emulator this may be where the work is done. */
+static void kick_now(struct queue *q)
+{
+    q->dev->ops->kick(q);
+    atomic_fetch_sub_explicit(&q->kickers, 1, memory_order_release);
 }
 
 static int enqueue_locked(struct queue *q, struct request *r, bool accepted)
@@ -103,7 +112,7 @@ int queue_enqueue(struct queue *q, struct request *r, bool accepted, bool more)
         kick = want_kick(q);
     pthread_mutex_unlock(&q->lock);
     if (kick)
-        q->dev->ops->kick(q);
+        kick_now(q);
     if (rc != 0 && accepted) {
         request_finish(r, rc);
         rc = 0;
@@ -119,7 +128,7 @@ void queue_flush(struct queue *q)
     kick = want_kick(q);
     pthread_mutex_unlock(&q->lock);
     if (kick)
-        q->dev->ops->kick(q);
+        kick_now(q);
 }
 
 void queue_starve(struct queue *q, struct request *r)
@@ -247,7 +256,7 @@ unsigned queue_reap(struct queue *q, bool rearm)
         again = rearm && (n != 0 || ops->irq_on(q));
         pthread_mutex_unlock(&q->lock);
         if (kick)
-            ops->kick(q);
+            kick_now(q);
         finish_batch(&done, &reclaimed);
         request_finish_all(&fed, -EAGAIN);
         total += n;
@@ -348,6 +357,9 @@ void queue_drain(struct queue *q, int status)
     q->unkicked = false;
     q->silent = 0;
     pthread_mutex_unlock(&q->lock);
+    /* None comes any more: the device is out of service. */
+    while (atomic_load_explicit(&q->kickers, memory_order_acquire) != 0)
+        sched_yield();
     request_finish_all(&told, status);
     while ((r = TAILQ_FIRST(&reclaimed)) != NULL) {
         TAILQ_REMOVE(&reclaimed, r, link);

@@ -7,6 +7,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,15 @@
 static struct vc_device *vc_of(struct device *dev)
 {
     return dev->priv;
+}
+
+/* Lock held. NULL where the device is out of service: its rings, or all of it,
+ * may be gone by the time the lock is released. */
+static struct vc_device *running(struct device *dev)
+{
+    if (atomic_load_explicit(&dev->state, memory_order_acquire) != DEVICE_RUNNING)
+        return NULL;
+    return vc_of(dev);
 }
 
 /* Lock held. Commands go to the ring in the order in which they were given: a
@@ -41,12 +51,20 @@ static bool pump(struct vc_device *vc)
             break;
         c->on_ring = true;
     }
-    return virtqueue_should_kick(&vc->ctrl.vq);
+    if (!virtqueue_should_kick(&vc->ctrl.vq))
+        return false;
+    atomic_fetch_add_explicit(&vc->dev->sessions.kickers, 1, memory_order_relaxed);
+    return true;
 }
 
+/* Lock released, after pump said so and counted us. */
 static void kick(struct vc_device *vc)
 {
+    struct device *dev = vc->dev;
+
     virtio_pci_notify(&vc->pci, vc->ctrl.doorbell, vc->ctrl.index);
+    /* Release: pairs with vc_control_drop, after which vc may go. */
+    atomic_fetch_sub_explicit(&dev->sessions.kickers, 1, memory_order_release);
 }
 
 static void free_command(struct vc_device *vc, struct vc_command *c)
@@ -172,10 +190,10 @@ static int find_session(struct vc_device *vc, struct request *r, const struct se
 
 int vc_prepare(struct device *dev, struct request *r)
 {
-    struct vc_device *vc = vc_of(dev);
+    struct vc_device *vc;
     struct session_use use;
-    bool ring;
-    int rc;
+    bool ring = false;
+    int rc = -EIO;
 
     session_use_of(&r->pub, &use);
     /* The session of the last time: no lock, no look-up. */
@@ -187,11 +205,11 @@ int vc_prepare(struct device *dev, struct request *r)
         return 0;
     }
     pthread_mutex_lock(&dev->sessions.lock);
-    if (atomic_load_explicit(&dev->state, memory_order_acquire) != DEVICE_RUNNING)
-        rc = -EIO;
-    else
+    vc = running(dev);
+    if (vc != NULL) {
         rc = find_session(vc, r, &use);
-    ring = pump(vc);
+        ring = pump(vc);
+    }
     pthread_mutex_unlock(&dev->sessions.lock);
     if (ring)
         kick(vc);
@@ -200,14 +218,20 @@ int vc_prepare(struct device *dev, struct request *r)
 
 void vc_forget_key(struct device *dev, uint64_t key_id)
 {
-    struct vc_device *vc = vc_of(dev);
+    struct vc_device *vc;
     struct session *s;
-    bool ring;
+    bool ring = false;
 
     pthread_mutex_lock(&dev->sessions.lock);
-    while (session_take(&dev->sessions, key_id, &s, 1) != 0)
-        end_session(vc, s);
-    ring = atomic_load(&dev->state) == DEVICE_RUNNING && pump(vc);
+    vc = running(dev);
+    while (session_take(&dev->sessions, key_id, &s, 1) != 0) {
+        if (vc != NULL)
+            end_session(vc, s);
+        else
+            session_unref(s);
+    }
+    if (vc != NULL)
+        ring = pump(vc);
     pthread_mutex_unlock(&dev->sessions.lock);
     if (ring)
         kick(vc);
@@ -386,4 +410,6 @@ void vc_control_drop(struct vc_device *vc, struct request_list *orphans)
         pthread_mutex_lock(&t->lock);
     } while (n != 0);
     pthread_mutex_unlock(&t->lock);
+    while (atomic_load_explicit(&t->kickers, memory_order_acquire) != 0)
+        sched_yield();
 }
