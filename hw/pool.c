@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "device.h"
+#include "device_list.h"
 #include "hw.h"
 #include "key.h"
 #include "live.h"
@@ -14,35 +16,28 @@
 #include "selftest.h"
 #include "submit.h"
 
-#define POOL_DEVICES_MAX 64
 /* How much busier a device must be than another before a request leaves the
  * one that has its session. */
 #define LOAD_MARGIN 16
 
-struct entry {
-    char *spec;
-    unsigned index; /* among equal entries */
-    char name[32];
-    struct device_caps caps; /* as found when the pool was made */
+/* What a device of the list was found to do when the pool was made. */
+struct found {
     bool usable;
+    struct device_caps caps;
 };
 
 /* The devices in use. Made at the first submission of a process, never
  * changed afterwards; a child of a fork makes its own. */
 struct active {
     unsigned generation, n;
-    struct device *dev[POOL_DEVICES_MAX];
+    struct device *dev[DEVICE_LIST_MAX];
     struct active *older; /* the parent's, kept so that they are not leaked */
-};
-
-struct pool_list {
-    unsigned n;
-    struct entry entry[POOL_DEVICES_MAX];
 };
 
 struct hw_pool {
     struct hw_config cfg; /* strings are ours */
-    struct pool_list list;
+    struct device_list list;
+    struct found found[DEVICE_LIST_MAX];
     /* Stored (release) under the registry's lock, loaded (acquire) without. */
     struct active *_Atomic active;
 };
@@ -58,63 +53,73 @@ static unsigned thread_slot(void)
     return slot - 1;
 }
 
-static int parse_list(struct hw_pool *pool, const char *text)
+/* Someone else may be probing the same function just now. */
+#define BUSY_TRIES 10
+
+static int open_for_probing(struct hw_pool *pool, unsigned i, struct device **dev,
+                            struct hw_error *err)
 {
-    char *copy = strdup(text), *save = NULL;
-    int rc = copy == NULL ? -ENOMEM : 0;
+    const struct timespec pause = {.tv_nsec = 20000000};
+    int rc = -EBUSY;
 
-    for (char *s = copy; rc == 0 && (s = strtok_r(s, ", \t", &save)) != NULL; s = NULL) {
-        struct entry *e = &pool->list.entry[pool->list.n];
-
-        if (pool->list.n == POOL_DEVICES_MAX) {
-            rc = -E2BIG;
-            break;
-        }
-        e->spec = strdup(s);
-        rc = e->spec == NULL ? -ENOMEM : 0;
-        for (unsigned i = 0; i < pool->list.n && rc == 0; i++)
-            e->index += strcmp(pool->list.entry[i].spec, s) == 0;
-        if (rc == 0)
-            device_name(e->spec, e->index, e->name, sizeof(e->name));
-        pool->list.n++;
+    for (unsigned tries = 0; rc == -EBUSY && tries < BUSY_TRIES; tries++) {
+        if (tries != 0)
+            nanosleep(&pause, NULL);
+        rc = device_open(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, true, dev,
+                         err);
     }
-    free(copy);
     return rc;
 }
 
 /* What one device can do: opens, tests and closes it, unless it is open. */
-static int try_entry(struct hw_pool *pool, struct entry *e, struct hw_error *err)
+static int probe(struct hw_pool *pool, unsigned i, struct hw_error *err)
 {
+    struct found *f = &pool->found[i];
     struct device *dev;
     int rc = 0;
 
     registry_lock();
-    if (!registry_caps(e->spec, e->index, &pool->cfg, &e->caps)) {
-        rc = device_open(e->spec, e->index, &pool->cfg, true, &dev, err);
+    if (!registry_caps(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, &f->caps)) {
+        rc = open_for_probing(pool, i, &dev, err);
         if (rc == 0) {
-            selftest_run(dev, &e->caps);
+            selftest_run(dev, &f->caps);
             device_close(dev);
         }
     }
     registry_unlock();
-    e->usable = rc == 0;
+    f->usable = rc == 0;
     return rc;
 }
 
 static void free_pool(struct hw_pool *pool)
 {
-    for (unsigned i = 0; i < pool->list.n; i++)
-        free(pool->list.entry[i].spec);
     free((char *)(uintptr_t)pool->cfg.device);
     free((char *)(uintptr_t)pool->cfg.emulator_fault);
     free(pool);
 }
 
+/* All devices. -ENODEV: none is usable; -EINVAL: one was configured wrongly.
+ * err says what was wrong with the first that is not usable. */
+static int probe_all(struct hw_pool *pool, struct hw_error *err)
+{
+    bool any = false, wrong = false;
+
+    for (unsigned i = 0; i < pool->list.n; i++) {
+        struct hw_error why = {""};
+        int rc = probe(pool, i, &why);
+
+        any = any || rc == 0;
+        wrong = wrong || rc == -EINVAL;
+        if (rc != 0 && err->text[0] == '\0')
+            snprintf(err->text, sizeof(err->text), "%s: %.200s", pool->list.entry[i].name,
+                     why.text);
+    }
+    return wrong ? -EINVAL : any ? 0 : -ENODEV;
+}
+
 int hw_pool_new(const struct hw_config *cfg, struct hw_pool **out, struct hw_error *err)
 {
     struct hw_pool *pool = calloc(1, sizeof(*pool));
-    struct hw_error why = {""};
-    bool any = false;
     int rc;
 
     *out = NULL;
@@ -128,21 +133,15 @@ int hw_pool_new(const struct hw_config *cfg, struct hw_pool **out, struct hw_err
     if (pool->cfg.device == NULL || (cfg->emulator_fault != NULL && !pool->cfg.emulator_fault))
         rc = -ENOMEM;
     else
-        rc = parse_list(pool, cfg->device);
-    if (rc != 0) {
+        rc = device_list_parse(cfg->device, &pool->list, err);
+    if (rc == 0)
+        rc = probe_all(pool, err);
+    if (rc != 0 && rc != -ENODEV) {
         free_pool(pool);
         return rc;
     }
-    for (unsigned i = 0; i < pool->list.n; i++) {
-        why.text[0] = '\0';
-        if (try_entry(pool, &pool->list.entry[i], &why) == 0)
-            any = true;
-        else if (err->text[0] == '\0')
-            snprintf(err->text, sizeof(err->text), "%.31s: %.200s", pool->list.entry[i].name,
-                     why.text);
-    }
     *out = pool;
-    return any ? 0 : -ENODEV;
+    return rc;
 }
 
 void hw_pool_free(struct hw_pool *pool)
@@ -163,10 +162,24 @@ void hw_pool_free(struct hw_pool *pool)
     free_pool(pool);
 }
 
+/* Registry locked. */
+static void claim(struct hw_pool *pool, unsigned i, struct active *to)
+{
+    struct hw_error err;
+    struct device *dev;
+
+    if (!pool->found[i].usable || registry_get(pool->list.entry[i].spec, pool->list.entry[i].index,
+                                               &pool->cfg, &dev, &err) != 0)
+        return;
+    /* Just opened by us: no one else has looked at it yet. */
+    if (dev->users == 1)
+        dev->caps = pool->found[i].caps;
+    to->dev[to->n++] = dev;
+}
+
 /* The first submission of this process: claims the devices. */
 static struct active *start(struct hw_pool *pool)
 {
-    struct hw_error err;
     struct active *a;
 
     registry_lock();
@@ -177,17 +190,8 @@ static struct active *start(struct hw_pool *pool)
         if (mine != NULL) {
             mine->generation = hw_generation();
             mine->older = a;
-            for (unsigned i = 0; i < pool->list.n; i++) {
-                struct entry *e = &pool->list.entry[i];
-
-                if (!e->usable ||
-                    registry_get(e->spec, e->index, &pool->cfg, &mine->dev[mine->n], &err) != 0)
-                    continue;
-                /* Just opened by us: no one else has looked at it yet. */
-                if (mine->dev[mine->n]->users == 1)
-                    mine->dev[mine->n]->caps = e->caps;
-                mine->n++;
-            }
+            for (unsigned i = 0; i < pool->list.n; i++)
+                claim(pool, i, mine);
             atomic_store_explicit(&pool->active, mine, memory_order_release);
         }
         a = mine;
@@ -290,7 +294,7 @@ bool hw_pool_supports(const struct hw_pool *pool, enum hw_alg alg, size_t key_le
     bool any = false;
 
     for (unsigned i = 0; i < pool->list.n && cls >= 0; i++) {
-        const struct entry *e = &pool->list.entry[i];
+        const struct found *e = &pool->found[i];
         struct hw_limits l = {.max_len = e->caps.max_len,
                               .max_aad = DEVICE_AAD_MAX,
                               .granularity = e->caps.granularity[alg],
@@ -333,14 +337,14 @@ static void add_queue(const struct queue *q, struct hw_stats *out)
 void hw_pool_stats(const struct hw_pool *pool, unsigned device, struct hw_stats *out)
 {
     const struct active *a = atomic_load_explicit(&pool->active, memory_order_acquire);
-    const struct entry *e = &pool->list.entry[device];
+    const char *name = pool->list.entry[device].name;
 
     memset(out, 0, sizeof(*out));
-    memcpy(out->name, e->name, sizeof(out->name));
+    memcpy(out->name, name, sizeof(out->name));
     for (unsigned i = 0; a != NULL && a->generation == hw_generation() && i < a->n; i++) {
         const struct device *dev = a->dev[i];
 
-        if (strcmp(dev->name, e->name) != 0)
+        if (strcmp(dev->name, name) != 0)
             continue;
         for (unsigned k = 0; k < dev->nqueues; k++)
             add_queue(&dev->queues[k], out);

@@ -220,14 +220,19 @@ void hw_release(struct hw_request *req);
  * offers, runs the self tests and closes it again. No thread runs and no
  * device is claimed until the first hw_submit. Pools with equal configuration
  * share their devices, process-wide.
+ *    0          err may still say why one of several devices is not usable
  *    -ENODEV    no device of the list is usable; err says why, and *out is
  *               still a pool (of no devices) that can be asked and freed
+ *    -EINVAL    emulator_fault or the list is malformed; *out is NULL
  *    -ENOMEM    *out is NULL
  */
 int hw_pool_new(const struct hw_config *cfg, struct hw_pool **out, struct hw_error *err);
 
-/* Cancels what is in flight where this was the last user of a device: every
- * complete() has returned when this returns. Waits for the device's reset. */
+/*
+ * Cancels what is in flight where this was the last user of a device: every
+ * complete() has returned when this returns. Waits for the device's reset.
+ * Requests that are not in flight must have been released before.
+ */
 void hw_pool_free(struct hw_pool *pool);
 
 /* What the devices of the pool advertise and their self tests confirmed. */

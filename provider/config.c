@@ -55,8 +55,8 @@ static int check_min_bytes(struct provctx *prov, const struct key *key, const ch
     }
 
 static const struct key keys[] = {
-    {"device", TEXT, AT(hw.device), "emulator", "a comma-separated list of: emulator", 0, 0, NULL,
-     check_device},
+    {"device", TEXT, AT(hw.device), "emulator",
+     "a comma-separated list of: emulator, auto, pci:DDDD:BB:DD.F", 0, 0, NULL, check_device},
     {"algorithms", TEXT, AT(algorithms), "ALL",
      "ALL, or a comma-separated list of names as `openssl list -cipher-algorithms` shows them", 0,
      0, NULL, check_algorithms},
@@ -64,7 +64,7 @@ static const struct key keys[] = {
     {"min_bytes", TEXT, AT(min_bytes), NULL,
      "a comma-separated list of: N, NAME:N, NAME:enc:N, NAME:dec:N", 0, 0, NULL, check_min_bytes},
     {"completion", CHOICE, NOWHERE, "interrupt", "interrupt", 0, 0, completion_choices, NULL},
-    {"queue_size", POWER_OF_TWO, AT(hw.queue_size), "256", NULL, 8, 1024, NULL, NULL},
+    {"queue_size", POWER_OF_TWO, AT(hw.queue_size), "256", NULL, 8, 256, NULL, NULL},
     NUM("timeout_ms", hw.timeout_ms, "2000", 1, 3600000),
     {"fallback", CHOICE, AT(fallback), "yes", "yes, no", 0, 0, yes_no, NULL},
     NUM("emulator_threads", hw.emulator_threads, "1", 1, 64),
@@ -185,11 +185,9 @@ static int check_device(struct provctx *prov, const struct key *key, const char 
     const char *s, *end;
 
     for (const char *list = value; next_entry(&list, &s, &end);) {
-        if (is_word(s, end, "emulator"))
-            continue;
-        if (is_word(s, end, "auto") || (end - s > 4 && strncmp(s, "pci:", 4) == 0))
-            return refuse(prov, ERRORS_NOT_BUILT, key, value);
-        return refuse(prov, ERRORS_BAD_CONFIG, key, value);
+        if (!is_word(s, end, "emulator") && !is_word(s, end, "auto") &&
+            (end - s <= 4 || strncmp(s, "pci:", 4) != 0))
+            return refuse(prov, ERRORS_BAD_CONFIG, key, value);
     }
     return 1;
 }

@@ -128,8 +128,11 @@ static int open_pool(struct provctx *prov)
     struct hw_error err = {""};
     int rc = hw_pool_new(&prov->config.hw, &prov->pool, &err);
 
-    if (rc == 0)
+    if (rc == 0) {
+        if (err.text[0] != '\0')
+            fprintf(stderr, "vcrypto: warning: %s; the other devices do its work\n", err.text);
         return 1;
+    }
     if (rc == -EINVAL) {
         errors_load(prov, ERRORS_BAD_CONFIG, "emulator_fault = %s: %s",
                     prov->config.hw.emulator_fault, err.text);
