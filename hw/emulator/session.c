@@ -180,5 +180,6 @@ void *session_state(const struct sessions *s, struct session *session, unsigned 
 
     if (session->states[thread] == NULL)
         session->states[thread] = s->engine->open(s->engine_state, &key);
+    /* cppcheck-suppress returnDanglingLifetime ; open keeps nothing of key itself */
     return session->states[thread];
 }

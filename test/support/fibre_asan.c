@@ -33,6 +33,7 @@ static void set_up(void)
     if (libc != NULL) {
         *(void **)&libc_setcontext = dlsym(libc, "setcontext");
         *(void **)&libc_longjmp = dlsym(libc, "_longjmp");
+        dlclose(libc);
     }
     if (libc_setcontext == NULL || libc_longjmp == NULL) {
         fputs("fibre_asan: no setcontext or _longjmp in libc\n", stderr);
