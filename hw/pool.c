@@ -20,12 +20,6 @@
  * one that has its session. */
 #define LOAD_MARGIN 16
 
-/* What a device of the list was found to do when the pool was made. */
-struct found {
-    bool usable;
-    struct device_caps caps;
-};
-
 /* The devices in use. Made at the first submission of a process, never
  * changed afterwards; a child of a fork makes its own. */
 struct active {
@@ -35,9 +29,9 @@ struct active {
 };
 
 struct hw_pool {
-    struct hw_config cfg; /* strings are ours */
-    struct device_list list;
-    struct found found[DEVICE_LIST_MAX];
+    struct hw_config cfg;                     /* strings are ours */
+    struct device_list list;                  /* those that could be used when the pool was made */
+    struct device_caps caps[DEVICE_LIST_MAX]; /* and what they were found to do */
     /* Stored (release) under the registry's lock, loaded (acquire) without. */
     struct active *_Atomic active;
 };
@@ -74,20 +68,19 @@ static int open_for_probing(struct hw_pool *pool, unsigned i, struct device **de
 /* What one device can do: opens, tests and closes it, unless it is open. */
 static int probe(struct hw_pool *pool, unsigned i, struct hw_error *err)
 {
-    struct found *f = &pool->found[i];
+    struct device_caps *caps = &pool->caps[i];
     struct device *dev;
     int rc = 0;
 
     registry_lock();
-    if (!registry_caps(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, &f->caps)) {
+    if (!registry_caps(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, caps)) {
         rc = open_for_probing(pool, i, &dev, err);
         if (rc == 0) {
-            selftest_run(dev, &f->caps);
+            selftest_run(dev, caps);
             device_close(dev);
         }
     }
     registry_unlock();
-    f->usable = rc == 0;
     return rc;
 }
 
@@ -98,23 +91,29 @@ static void free_pool(struct hw_pool *pool)
     free(pool);
 }
 
-/* All devices. -ENODEV: none is usable; -EINVAL: one was configured wrongly.
- * err says what was wrong with the first that is not usable. */
+/* Leaves those in the list that are usable. -ENODEV: none; -EINVAL: one was
+ * configured wrongly. err says what is wrong with the first that is not. */
 static int probe_all(struct hw_pool *pool, struct hw_error *err)
 {
-    bool any = false, wrong = false;
+    unsigned usable = 0;
+    bool wrong = false;
 
     for (unsigned i = 0; i < pool->list.n; i++) {
         struct hw_error why = {""};
         int rc = probe(pool, i, &why);
 
-        any = any || rc == 0;
+        if (rc == 0) {
+            pool->list.entry[usable] = pool->list.entry[i];
+            pool->caps[usable++] = pool->caps[i];
+            continue;
+        }
         wrong = wrong || rc == -EINVAL;
-        if (rc != 0 && err->text[0] == '\0')
+        if (err->text[0] == '\0')
             snprintf(err->text, sizeof(err->text), "%s: %.200s", pool->list.entry[i].name,
                      why.text);
     }
-    return wrong ? -EINVAL : any ? 0 : -ENODEV;
+    pool->list.n = usable;
+    return wrong ? -EINVAL : usable != 0 ? 0 : -ENODEV;
 }
 
 int hw_pool_new(const struct hw_config *cfg, struct hw_pool **out, struct hw_error *err)
@@ -168,12 +167,12 @@ static void claim(struct hw_pool *pool, unsigned i, struct active *to)
     struct hw_error err;
     struct device *dev;
 
-    if (!pool->found[i].usable || registry_get(pool->list.entry[i].spec, pool->list.entry[i].index,
-                                               &pool->cfg, &dev, &err) != 0)
+    if (registry_get(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, &dev, &err) !=
+        0)
         return;
     /* Just opened by us: no one else has looked at it yet. */
     if (dev->users == 1)
-        dev->caps = pool->found[i].caps;
+        dev->caps = pool->caps[i];
     to->dev[to->n++] = dev;
 }
 
@@ -294,14 +293,14 @@ bool hw_pool_supports(const struct hw_pool *pool, enum hw_alg alg, size_t key_le
     bool any = false;
 
     for (unsigned i = 0; i < pool->list.n && cls >= 0; i++) {
-        const struct found *e = &pool->found[i];
-        struct hw_limits l = {.max_len = e->caps.max_len,
+        const struct device_caps *c = &pool->caps[i];
+        struct hw_limits l = {.max_len = c->max_len,
                               .max_aad = DEVICE_AAD_MAX,
-                              .granularity = e->caps.granularity[alg],
-                              .rsa_raw = e->caps.rsa_raw,
-                              .rsa_pkcs1 = e->caps.rsa_pkcs1};
+                              .granularity = c->granularity[alg],
+                              .rsa_raw = c->rsa_raw,
+                              .rsa_pkcs1 = c->rsa_pkcs1};
 
-        if (!e->usable || !e->caps.ok[alg][cls])
+        if (!c->ok[alg][cls])
             continue;
         /* What every device that does it can do. */
         if (any && out != NULL) {
