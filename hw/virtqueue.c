@@ -129,7 +129,7 @@ static void add_indirect(struct virtqueue *vq, const struct virtqueue_seg *segs,
                          unsigned n)
 {
     unsigned head = vq->free_head;
-    struct vring_desc *table = &vq->tables[head * VIRTQUEUE_SEGS_MAX];
+    struct vring_desc *table = &vq->tables[(size_t)head * VIRTQUEUE_SEGS_MAX];
     struct virtqueue_seg whole = {
         .iova = vq->tables_iova + sizeof(*table) * VIRTQUEUE_SEGS_MAX * (uint64_t)head,
         .len = (uint32_t)(sizeof(*table) * n),

@@ -23,7 +23,7 @@
     X(ERRORS_UNSUPPORTED, 0, "device does not support this")                                       \
     X(ERRORS_NO_SOFTWARE, ERR_R_INIT_FAIL, "default provider not available")
 
-#define KNOWN(reason, known, text) [reason] = known,
+#define KNOWN(reason, known, text) [reason] = (known),
 #define ITEM(reason, known, text)  {reason, (void *)(text)},
 
 static const int known[] = {ERRORS(KNOWN)};

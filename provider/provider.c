@@ -12,8 +12,6 @@
 
 #define VERSION "0.1.0"
 
-OSSL_provider_init_fn OSSL_provider_init;
-
 static const char warning_param[] = "vcrypto-warning";
 
 static const OSSL_PARAM fixed_params[PROVIDER_FIXED_PARAMS] = {
