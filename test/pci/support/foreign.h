@@ -77,7 +77,7 @@ struct piece {
 };
 
 /* Powers the function on and finds everything by the capability list. */
-void foreign_open(struct foreign *f, const struct emulator_config *cfg);
+void foreign_open(struct foreign *f, const struct emulator_config *config);
 void foreign_close(struct foreign *f);
 
 /* Arena memory, zeroed, and its bus address. */
@@ -110,38 +110,41 @@ bool foreign_take(struct foreign *f, struct fqueue *q, unsigned *head, uint32_t 
 void foreign_wait(struct foreign *f, struct fqueue *q, unsigned *head, uint32_t *len);
 
 /* An algorithm with its known answer, hex. */
-struct vector {
+struct foreign_vector {
     const char *name;
     uint32_t service, algo;
     const char *key, *iv, *aad, *plain, *cipher, *tag;
 };
-extern const struct vector vectors[];
-extern const unsigned vectors_count;
-const struct vector *vector_named(const char *name);
-size_t unhex(const char *hex, uint8_t *out); /* NULL: none */
+extern const struct foreign_vector foreign_vectors[];
+extern const unsigned foreign_vectors_count;
+const struct foreign_vector *foreign_vector_named(const char *name);
+size_t foreign_unhex(const char *hex, uint8_t *out); /* NULL: none */
 
 /* Session of v in a direction; the status is the answer. */
-uint32_t foreign_session(struct foreign *f, const struct vector *v, bool encrypt, uint64_t *id);
+uint32_t foreign_session(struct foreign *f, const struct foreign_vector *v, bool encrypt,
+                         uint64_t *id);
 uint32_t foreign_destroy(struct foreign *f, uint32_t service, uint64_t id);
 /* A control request of raw bytes; the outcome is outlen bytes. Returns used.len. */
 uint32_t foreign_control(struct foreign *f, const void *in, size_t inlen, void *out, size_t outlen);
 
 /* A data request in the arena. */
-struct request {
+struct foreign_request {
     uint8_t *header, *iv, *src, *aad, *dst, *status;
     uint32_t header_len, iv_len, src_len, aad_len, dst_len;
     uint8_t want[256]; /* of dst */
 };
 /* in_place: destination and source are the same memory. */
-void request_make(struct foreign *f, struct request *r, const struct vector *v, bool encrypt,
-                  bool in_place, uint64_t session);
+void foreign_make(struct foreign *f, struct foreign_request *r, const struct foreign_vector *v,
+                  bool encrypt, bool in_place, uint64_t session);
 /* Fills the source again, and spoils what is to be written. */
-void request_fill(struct request *r, const struct vector *v, bool encrypt);
-unsigned request_pieces(const struct foreign *f, const struct request *r, struct piece *p,
+void foreign_fill(struct foreign_request *r, const struct foreign_vector *v, bool encrypt);
+unsigned foreign_pieces(const struct foreign *f, const struct foreign_request *r, struct piece *p,
                         unsigned *nread);
-int request_send(struct foreign *f, struct fqueue *q, const struct request *r, unsigned cut);
-void request_check(const struct request *r);
+int foreign_send(struct foreign *f, struct fqueue *q, const struct foreign_request *r,
+                 unsigned cut);
+void foreign_check(const struct foreign_request *r);
 /* Sends, waits, and answers the status byte. */
-uint8_t request_run(struct foreign *f, const struct request *r, unsigned cut, uint32_t *len);
+uint8_t foreign_run(struct foreign *f, const struct foreign_request *r, unsigned cut,
+                    uint32_t *len);
 
 #endif
