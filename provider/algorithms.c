@@ -11,11 +11,14 @@
 #include "provider.h"
 
 /* Everything that EVP asks about a mode; the key size comes from the row. */
-#define MODE_ECB EVP_CIPH_ECB_MODE, false, false, 16, 0
-#define MODE_CBC EVP_CIPH_CBC_MODE, false, false, 16, 16
-#define MODE_CTR EVP_CIPH_CTR_MODE, false, false, 1, 16
-#define MODE_XTS EVP_CIPH_XTS_MODE, false, true, 1, 16
-#define MODE_GCM EVP_CIPH_GCM_MODE, true, true, 1, 12
+#define MODE_ECB EVP_CIPH_ECB_MODE, false, false, 16, 0, 0
+#define MODE_CBC EVP_CIPH_CBC_MODE, false, false, 16, 16, 0
+#define MODE_CTR EVP_CIPH_CTR_MODE, false, false, 1, 16, 0
+#define MODE_XTS EVP_CIPH_XTS_MODE, false, true, 1, 16, 0
+#define MODE_GCM EVP_CIPH_GCM_MODE, true, true, 1, 12, TAGS_GCM
+
+/* NIST SP 800-38D, 5.2.1.2. */
+#define TAGS_GCM (1u << 4 | 1u << 8 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 16)
 
 /*
  * Row, family of functions, what the device calls it, mode, names, key bytes,

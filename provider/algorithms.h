@@ -9,6 +9,7 @@
 #include <openssl/core.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "hw.h"
 #include "software.h"
@@ -26,6 +27,8 @@ struct algorithm_info {
     bool custom_iv;
     size_t block_size; /* as EVP reports it */
     size_t iv_len;
+    uint32_t tag_lens;   /* AEAD: bit n for tags of n bytes, as far as standards allow them;
+                            other lengths, which OpenSSL takes too, are for software */
     size_t key_len;      /* bytes; XTS: both halves */
     size_t min_bytes[2]; /* HW_ENCRYPT, HW_DECRYPT */
 };

@@ -177,28 +177,28 @@ int aead_aad(struct cipher_aead *c, const uint8_t *aad, size_t len)
     return stream_start(c) && stream_data(c, NULL, aad, len);
 }
 
-/* Whether the device can do a message of one update, and why not. */
-static bool device_takes(const struct cipher_aead *c, size_t aad_len, size_t len,
-                         enum software_cause *why)
-{
-    const struct algorithm *a = c->base.alg;
-
-    *why = SW_UNSUPPORTED;
-    if (c->msg_iv_len != a->info->iv_len)
-        return false;
-    if (a->on_device && (len > a->limits.max_len || aad_len > a->limits.max_aad ||
-                         (a->limits.granularity > 1 && len % a->limits.granularity != 0)))
-        return false;
-    *why = SW_STREAM;
-    return !c->streams;
-}
-
 struct oneshot {
     const uint8_t *aad, *in;
     uint8_t *out, *tag; /* in for decryption, out for encryption */
     size_t aad_len, len, tag_len;
     bool keep;
 };
+
+/* Whether the device can do a message of one update, and why not. */
+static bool device_takes(const struct cipher_aead *c, const struct oneshot *m,
+                         enum software_cause *why)
+{
+    const struct algorithm *a = c->base.alg;
+
+    *why = SW_UNSUPPORTED;
+    if (c->msg_iv_len != a->info->iv_len || (a->info->tag_lens >> m->tag_len & 1) == 0)
+        return false;
+    if (a->on_device && (m->len > a->limits.max_len || m->aad_len > a->limits.max_aad ||
+                         (a->limits.granularity > 1 && m->len % a->limits.granularity != 0)))
+        return false;
+    *why = SW_STREAM;
+    return !c->streams;
+}
 
 /* OFFLOAD_SOFTWARE has been counted. */
 static enum offload_result device_run(struct cipher_aead *c, const struct oneshot *m)
@@ -207,7 +207,7 @@ static enum offload_result device_run(struct cipher_aead *c, const struct onesho
     enum software_cause why;
     enum offload_result result;
 
-    if (!device_takes(c, m->aad_len, m->len, &why)) {
+    if (!device_takes(c, m, &why)) {
         stats_software(c->base.prov, why);
         return OFFLOAD_SOFTWARE;
     }

@@ -82,6 +82,14 @@ uint64_t support_stat(const struct support *s, const char *name)
     return val;
 }
 
+void support_settle(const struct support *s, const char *name, uint64_t val)
+{
+    for (int ms = 0; ms < 2000 && support_stat(s, name) != val; ms++)
+        usleep(1000);
+    ck_assert_msg(support_stat(s, name) == val, "%s is %llu", name,
+                  (unsigned long long)support_stat(s, name));
+}
+
 static EVP_CIPHER *fetch(const struct support *s, const char *name, const char *query)
 {
     EVP_CIPHER *c = EVP_CIPHER_fetch(s->libctx, name, query);

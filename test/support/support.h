@@ -32,6 +32,10 @@ void support_unload(struct support *s);
 /* A figure by the name of its provider parameter. */
 uint64_t support_stat(const struct support *s, const char *name);
 
+/* Waits for it, two seconds at most: what is freed may live on a little in the
+ * background. */
+void support_settle(const struct support *s, const char *name, uint64_t val);
+
 EVP_CIPHER *support_cipher(const struct support *s, const char *name);  /* ours */
 EVP_CIPHER *support_default(const struct support *s, const char *name); /* the default provider's */
 
