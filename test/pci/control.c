@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support.h"
 #include "support/foreign.h"
 
 #define REVISION_1 FEATURE(FOREIGN_REVISION_1)
@@ -21,27 +22,27 @@ static uint64_t alive(struct foreign *f)
 
 START_TEST(sessions_end)
 {
-    const struct vector *v = vector_named("cbc-128");
+    const struct foreign_vector *v = foreign_vector_named("cbc-128");
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     uint64_t id, again;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, _i ? REVISION_1 : 0, 0);
     ck_assert_uint_eq(foreign_session(&f, v, true, &id), VIRTIO_CRYPTO_OK);
     ck_assert_uint_eq(alive(&f), 1);
-    request_make(&f, &r, v, true, false, id);
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    foreign_make(&f, &r, v, true, false, id);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
     /* Of another service, and twice. */
     ck_assert_uint_eq(foreign_destroy(&f, VIRTIO_CRYPTO_SERVICE_AEAD, id), VIRTIO_CRYPTO_ERR);
     ck_assert_uint_eq(foreign_destroy(&f, VIRTIO_CRYPTO_SERVICE_CIPHER, id), VIRTIO_CRYPTO_OK);
     ck_assert_uint_eq(foreign_destroy(&f, VIRTIO_CRYPTO_SERVICE_CIPHER, id), VIRTIO_CRYPTO_ERR);
     ck_assert_uint_eq(alive(&f), 0);
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_INVSESS);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_INVSESS);
     /* The next one has another name. */
     ck_assert_uint_eq(foreign_session(&f, v, true, &again), VIRTIO_CRYPTO_OK);
     ck_assert_uint_ne(id, again);
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_INVSESS);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_INVSESS);
     /* A reset ends all. */
     foreign_reset(&f);
     ck_assert_uint_eq(alive(&f), 0);
@@ -52,7 +53,7 @@ END_TEST
 START_TEST(sessions_run_out)
 {
     struct emulator_config cfg = {.threads = 1, .data_queues = 1, .fault = "sessions:3"};
-    const struct vector *v = vector_named("gcm-128");
+    const struct foreign_vector *v = foreign_vector_named("gcm-128");
     struct foreign f;
     uint64_t id[3], none;
 
@@ -123,7 +124,7 @@ END_TEST
 /* A key that the engine refuses: XTS with two equal halves. */
 START_TEST(refused_key)
 {
-    struct vector v = *vector_named("xts-128");
+    struct foreign_vector v = *foreign_vector_named("xts-128");
     struct foreign f;
     uint64_t id;
 
@@ -139,23 +140,23 @@ END_TEST
 /* AEAD sessions hold the lengths of tag and AAD: a request must keep to them. */
 START_TEST(aead_lengths_of_the_session)
 {
-    struct vector v = *vector_named("gcm-128");
+    struct foreign_vector v = *foreign_vector_named("gcm-128");
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     uint64_t id;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, REVISION_1, 0);
     ck_assert_uint_eq(foreign_session(&f, &v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(&f, &r, &v, true, false, id);
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    foreign_make(&f, &r, &v, true, false, id);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
     v.aad = "feedface";
-    request_make(&f, &r, &v, true, false, id);
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_ERR);
-    v.aad = vector_named("gcm-128")->aad;
+    foreign_make(&f, &r, &v, true, false, id);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_ERR);
+    v.aad = foreign_vector_named("gcm-128")->aad;
     v.tag = "5bc94fbc3221a5db";
-    request_make(&f, &r, &v, true, false, id);
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_ERR);
+    foreign_make(&f, &r, &v, true, false, id);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_ERR);
     foreign_close(&f);
 }
 END_TEST
@@ -164,8 +165,6 @@ int main(void)
 {
     Suite *s = suite_create("control queue");
     TCase *tc = tcase_create("control queue");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, sessions_end, 0, 2);
@@ -174,9 +173,5 @@ int main(void)
     tcase_add_test(tc, refused_key);
     tcase_add_test(tc, aead_lengths_of_the_session);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return support_run(s);
 }

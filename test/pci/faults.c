@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "hw.h"
+#include "support.h"
 #include "support/foreign.h"
 
 #define REVISION_1 FEATURE(FOREIGN_REVISION_1)
@@ -76,16 +77,6 @@ START_TEST(accepted)
 }
 END_TEST
 
-static uint64_t offered(struct foreign *f)
-{
-    uint64_t low;
-
-    foreign_set(f, VIRTIO_PCI_COMMON_DFSELECT, 4, 0);
-    low = foreign_get(f, VIRTIO_PCI_COMMON_DF, 4);
-    foreign_set(f, VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
-    return low | (uint64_t)foreign_get(f, VIRTIO_PCI_COMMON_DF, 4) << 32;
-}
-
 START_TEST(withheld)
 {
     static const struct {
@@ -102,17 +93,17 @@ START_TEST(withheld)
     uint64_t all;
 
     foreign_open(&f, &cfg);
-    all = offered(&f);
+    all = foreign_offered(&f);
     ck_assert(all & FEATURE(rows[_i].bit));
     foreign_close(&f);
     cfg.fault = strcat(fault, rows[_i].name);
     foreign_open(&f, &cfg);
-    ck_assert_uint_eq(offered(&f), all & ~FEATURE(rows[_i].bit));
+    ck_assert_uint_eq(foreign_offered(&f), all & ~FEATURE(rows[_i].bit));
     foreign_close(&f);
     cfg.fault = NULL;
     cfg.withhold = FEATURE(rows[_i].bit);
     foreign_open(&f, &cfg);
-    ck_assert_uint_eq(offered(&f), all & ~FEATURE(rows[_i].bit));
+    ck_assert_uint_eq(foreign_offered(&f), all & ~FEATURE(rows[_i].bit));
     foreign_close(&f);
 }
 END_TEST
@@ -140,7 +131,7 @@ static uint32_t ciphers(struct foreign *f)
 START_TEST(algorithms)
 {
     struct emulator_config cfg = {.threads = 1, .data_queues = 1};
-    const struct vector *v = vector_named("xts-128");
+    const struct foreign_vector *v = foreign_vector_named("xts-128");
     struct foreign f;
     uint64_t id;
 
@@ -150,22 +141,23 @@ START_TEST(algorithms)
     ck_assert_uint_eq(ciphers(&f) >> VIRTIO_CRYPTO_CIPHER_AES_CBC & 1, 1);
     foreign_start(&f, 0, 0);
     ck_assert_uint_eq(foreign_session(&f, v, true, &id), VIRTIO_CRYPTO_NOTSUPP);
-    v = vector_named("cbc-128");
+    v = foreign_vector_named("cbc-128");
     ck_assert_uint_eq(foreign_session(&f, v, true, &id), VIRTIO_CRYPTO_OK);
     foreign_close(&f);
 }
 END_TEST
 
-static void setup(struct foreign *f, struct request *r, const char *fault, const char *vector)
+static void setup(struct foreign *f, struct foreign_request *r, const char *fault,
+                  const char *vector)
 {
     struct emulator_config cfg = {.threads = 1, .data_queues = 1, .fault = fault};
-    const struct vector *v = vector_named(vector);
+    const struct foreign_vector *v = foreign_vector_named(vector);
     uint64_t id;
 
     foreign_open(f, &cfg);
     foreign_start(f, REVISION_1, 0);
     ck_assert_uint_eq(foreign_session(f, v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(f, r, v, true, false, id);
+    foreign_make(f, r, v, true, false, id);
 }
 
 /* Every third answers this; the others are right. */
@@ -179,14 +171,14 @@ START_TEST(wrong_status)
                 {"status:3:5", VIRTIO_CRYPTO_NOSPC},
                 {"status:3:200", 200}};
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, rows[_i].fault, "gcm-128");
     for (unsigned n = 1; n <= 9; n++) {
         uint8_t want = n % 3 ? VIRTIO_CRYPTO_OK : rows[_i].status;
-        ck_assert_uint_eq(request_run(&f, &r, 0, NULL), want);
+        ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), want);
         if (want == VIRTIO_CRYPTO_OK)
-            request_check(&r);
+            foreign_check(&r);
     }
     foreign_close(&f);
 }
@@ -195,14 +187,14 @@ END_TEST
 START_TEST(flipped)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, "flip:2", "cbc-128");
     for (unsigned n = 1; n <= 4; n++) {
-        ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+        ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
         ck_assert_int_eq(memcmp(r.dst, r.want, r.dst_len) != 0, n % 2 == 0);
         r.dst[0] ^= n % 2 == 0;
-        request_check(&r);
+        foreign_check(&r);
     }
     foreign_close(&f);
 }
@@ -224,16 +216,16 @@ static bool comes(struct foreign *f, unsigned *head, int ms)
 START_TEST(lost)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     unsigned head;
     int sent;
 
     setup(&f, &r, "lose:2", "cbc-128");
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
-    sent = request_send(&f, &f.q[0], &r, 0);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    sent = foreign_send(&f, &f.q[0], &r, 0);
     ck_assert_int_ge(sent, 0);
     ck_assert(!comes(&f, &head, 50));
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
     foreign_close(&f);
 }
 END_TEST
@@ -241,16 +233,16 @@ END_TEST
 START_TEST(late)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     struct timespec a, b;
     unsigned head;
     int slow, quick;
 
     setup(&f, &r, "late:2:100", "cbc-128");
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
     clock_gettime(CLOCK_MONOTONIC, &a);
-    slow = request_send(&f, &f.q[0], &r, 0);
-    quick = request_send(&f, &f.q[0], &r, 0);
+    slow = foreign_send(&f, &f.q[0], &r, 0);
+    quick = foreign_send(&f, &f.q[0], &r, 0);
     /* The one behind it overtakes it. */
     ck_assert(comes(&f, &head, 5000));
     ck_assert_uint_eq(head, (unsigned)quick);
@@ -265,10 +257,10 @@ END_TEST
 START_TEST(bad_used_id)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, "bad_id:1", "cbc-128");
-    request_send(&f, &f.q[0], &r, 0);
+    foreign_send(&f, &f.q[0], &r, 0);
     while (__atomic_load_n(&f.q[0].used->idx, __ATOMIC_ACQUIRE) == 0)
         ;
     ck_assert_uint_ge(le32toh(f.q[0].used->ring[0].id), f.q[0].size);
@@ -279,17 +271,17 @@ END_TEST
 START_TEST(needs_reset)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     unsigned head;
 
     setup(&f, &r, "needs_reset:2", "cbc-128");
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
     ck_assert(!(foreign_status(&f) & VIRTIO_CONFIG_S_NEEDS_RESET));
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
     for (int i = 0; i < 1000 && !(foreign_status(&f) & VIRTIO_CONFIG_S_NEEDS_RESET); i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     ck_assert(foreign_status(&f) & VIRTIO_CONFIG_S_NEEDS_RESET);
-    request_send(&f, &f.q[0], &r, 0);
+    foreign_send(&f, &f.q[0], &r, 0);
     ck_assert(!comes(&f, &head, 20));
     foreign_close(&f);
 }
@@ -298,12 +290,12 @@ END_TEST
 START_TEST(lost_interrupt)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     /* The session's was the first. */
     setup(&f, &r, "lose_irq:2", "cbc-128");
     for (unsigned n = 0; n < 10; n++)
-        ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+        ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
     for (int i = 0; i < 1000 && atomic_load(&f.msi[1]) < 5; i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
@@ -316,8 +308,6 @@ int main(void)
 {
     Suite *s = suite_create("faults");
     TCase *tc = tcase_create("faults");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, refused, 0, sizeof(bad) / sizeof(bad[0]));
@@ -333,9 +323,5 @@ int main(void)
     tcase_add_test(tc, needs_reset);
     tcase_add_test(tc, lost_interrupt);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return support_run(s);
 }

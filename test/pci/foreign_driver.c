@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "support.h"
 #include "support/foreign.h"
 
 static const struct emulator_config one_thread = {.threads = 1, .data_queues = 1};
@@ -152,23 +153,23 @@ START_TEST(known_answers)
 {
     static const unsigned cuts[] = {0, 1, 7, 16};
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     uint64_t id;
     uint32_t len;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, combination(_i), 0);
-    for (unsigned n = 0; n < vectors_count * 2; n++) {
-        const struct vector *v = &vectors[n / 2];
+    for (unsigned n = 0; n < foreign_vectors_count * 2; n++) {
+        const struct foreign_vector *v = &foreign_vectors[n / 2];
         bool encrypt = n % 2 == 0;
         ck_assert_uint_eq(foreign_session(&f, v, encrypt, &id), VIRTIO_CRYPTO_OK);
         for (unsigned c = 0; c < 8; c++) {
-            request_make(&f, &r, v, encrypt, c & 1, id);
-            ck_assert_msg(request_run(&f, &r, cuts[c / 2], &len) == VIRTIO_CRYPTO_OK,
+            foreign_make(&f, &r, v, encrypt, c & 1, id);
+            ck_assert_msg(foreign_run(&f, &r, cuts[c / 2], &len) == VIRTIO_CRYPTO_OK,
                           "%s encrypt %d cut %u: status %u", v->name, encrypt, cuts[c / 2],
                           *r.status);
             ck_assert_uint_eq(len, r.dst_len + 1);
-            request_check(&r);
+            foreign_check(&r);
         }
         ck_assert_uint_eq(foreign_destroy(&f, v->service, id), VIRTIO_CRYPTO_OK);
     }
@@ -180,25 +181,25 @@ END_TEST
 START_TEST(bad_tag)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     uint64_t id;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, combination(_i), 0);
-    for (unsigned n = 0; n < vectors_count; n++) {
-        const struct vector *v = &vectors[n];
+    for (unsigned n = 0; n < foreign_vectors_count; n++) {
+        const struct foreign_vector *v = &foreign_vectors[n];
         if (v->tag == NULL)
             continue;
         ck_assert_uint_eq(foreign_session(&f, v, false, &id), VIRTIO_CRYPTO_OK);
-        request_make(&f, &r, v, false, false, id);
+        foreign_make(&f, &r, v, false, false, id);
         r.src[r.src_len - 1] ^= 1;
-        ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_BADMSG);
+        ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_BADMSG);
         for (unsigned i = 0; i < r.dst_len; i++)
             ck_assert_uint_eq(r.dst[i], 0);
         /* The session is as good as before. */
-        request_fill(&r, v, false);
-        ck_assert_uint_eq(request_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
-        request_check(&r);
+        foreign_fill(&r, v, false);
+        ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+        foreign_check(&r);
     }
     foreign_close(&f);
 }
@@ -207,7 +208,7 @@ END_TEST
 #define SLOTS 64
 
 struct load {
-    const struct vector *v;
+    const struct foreign_vector *v;
     bool encrypt;
     uint64_t id;
 };
@@ -215,7 +216,7 @@ struct load {
 /* Keeps every queue full; answers come back in any order. */
 static void run_load(struct foreign *f, const struct load *load, unsigned nload, unsigned total)
 {
-    static struct request r[FOREIGN_QUEUES][SLOTS];
+    static struct foreign_request r[FOREIGN_QUEUES][SLOTS];
     static int owner[FOREIGN_QUEUES][1024];
     size_t mark[FOREIGN_QUEUES][SLOTS];
     unsigned sent = 0, done = 0, idle = 0, head;
@@ -225,7 +226,7 @@ static void run_load(struct foreign *f, const struct load *load, unsigned nload,
     memset(owner, -1, sizeof(owner));
     for (unsigned s = 0; s < f->queues * SLOTS; s++) {
         const struct load *l = &load[s % nload];
-        request_make(f, &r[s / SLOTS][s % SLOTS], l->v, l->encrypt, s & 1, l->id);
+        foreign_make(f, &r[s / SLOTS][s % SLOTS], l->v, l->encrypt, s & 1, l->id);
         mark[s / SLOTS][s % SLOTS] = (size_t)-1;
     }
     /* Indirect tables: one place per slot, used again. */
@@ -233,7 +234,7 @@ static void run_load(struct foreign *f, const struct load *load, unsigned nload,
         mark[s / SLOTS][s % SLOTS] = (size_t)((uint8_t *)foreign_alloc(f, 16 * 16, 16) - f->mem);
     for (unsigned s = 0; s < f->queues * SLOTS; s++) {
         f->used = mark[s / SLOTS][s % SLOTS];
-        owner[s / SLOTS][request_send(f, &f->q[s / SLOTS], &r[s / SLOTS][s % SLOTS], 0)] =
+        owner[s / SLOTS][foreign_send(f, &f->q[s / SLOTS], &r[s / SLOTS][s % SLOTS], 0)] =
             (int)(s % SLOTS);
         sent++;
     }
@@ -246,14 +247,14 @@ static void run_load(struct foreign *f, const struct load *load, unsigned nload,
             const struct load *l = &load[(q * SLOTS + (unsigned)s) % nload];
             must(s >= 0 && len == r[q][s].dst_len + 1, "slot %d, %u bytes", s, len);
             owner[q][head] = -1;
-            request_check(&r[q][s]);
+            foreign_check(&r[q][s]);
             done++;
             idle = 0;
             if (sent == total)
                 continue;
-            request_fill(&r[q][s], l->v, l->encrypt);
+            foreign_fill(&r[q][s], l->v, l->encrypt);
             f->used = mark[q][s];
-            owner[q][request_send(f, &f->q[q], &r[q][s], 0)] = s;
+            owner[q][foreign_send(f, &f->q[q], &r[q][s], 0)] = s;
             sent++;
         }
         if (idle > 100) {
@@ -275,7 +276,7 @@ START_TEST(many_threads)
     foreign_open(&f, &cfg);
     foreign_start(&f, combination(_i % 8), 512);
     for (unsigned i = 0; i < 8; i++) {
-        load[i].v = vector_named(names[i / 2]);
+        load[i].v = foreign_vector_named(names[i / 2]);
         load[i].encrypt = i % 2;
         ck_assert_uint_eq(foreign_session(&f, load[i].v, load[i].encrypt, &load[i].id),
                           VIRTIO_CRYPTO_OK);
@@ -293,22 +294,22 @@ END_TEST
 /* One at a time on a small ring: each one finds the device asleep, or nearly. */
 START_TEST(lock_step)
 {
-    const struct vector *v = vector_named("cbc-128");
+    const struct foreign_vector *v = foreign_vector_named("cbc-128");
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     uint64_t id;
     size_t mark;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, combination(_i), 8);
     ck_assert_uint_eq(foreign_session(&f, v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(&f, &r, v, true, false, id);
+    foreign_make(&f, &r, v, true, false, id);
     mark = f.used;
     for (unsigned n = 0; n < 5000; n++) {
         f.used = mark;
         memset(r.dst, 0, r.dst_len);
-        request_run(&f, &r, 0, NULL);
-        request_check(&r);
+        foreign_run(&f, &r, 0, NULL);
+        foreign_check(&r);
     }
     foreign_close(&f);
 }
@@ -317,7 +318,7 @@ END_TEST
 /* Far enough for all 16-bit indices to wrap. */
 START_TEST(wrap_around)
 {
-    struct load load = {vector_named("cbc-128"), true, 0};
+    struct load load = {foreign_vector_named("cbc-128"), true, 0};
     struct foreign f;
 
     foreign_open(&f, &one_thread);
@@ -333,7 +334,7 @@ END_TEST
 START_TEST(latency)
 {
     struct emulator_config cfg = {.threads = 1, .data_queues = 1};
-    const struct vector *v = vector_named("ctr-128");
+    const struct foreign_vector *v = foreign_vector_named("ctr-128");
     struct timespec a, b;
     struct foreign f;
     struct load load = {v, true, 0};
@@ -357,8 +358,6 @@ int main(void)
 {
     Suite *s = suite_create("foreign driver");
     TCase *tc = tcase_create("foreign driver");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 300);
     tcase_add_test(tc, configuration_space);
@@ -372,9 +371,5 @@ int main(void)
     tcase_add_loop_test(tc, many_threads, 0, 16);
     tcase_add_test(tc, latency);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return support_run(s);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "support.h"
 #include "support/foreign.h"
 
 #define REVISION_1 FEATURE(FOREIGN_REVISION_1)
@@ -29,15 +30,15 @@ static void expect_needs_reset(struct foreign *f)
 /* After a reset the function is as good as new. */
 static void expect_recovery(struct foreign *f)
 {
-    const struct vector *v = vector_named("gcm-128");
-    struct request r;
+    const struct foreign_vector *v = foreign_vector_named("gcm-128");
+    struct foreign_request r;
     uint64_t id;
 
     foreign_start(f, INDIRECT, 16);
     ck_assert_uint_eq(foreign_session(f, v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(f, &r, v, true, false, id);
-    ck_assert_uint_eq(request_run(f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
-    request_check(&r);
+    foreign_make(f, &r, v, true, false, id);
+    ck_assert_uint_eq(foreign_run(f, &r, 0, NULL), VIRTIO_CRYPTO_OK);
+    foreign_check(&r);
 }
 
 static void desc(struct vring_desc *d, uint64_t addr, uint32_t len, int flags, unsigned next)
@@ -325,18 +326,18 @@ static const struct bend bends[] = {
 START_TEST(bent_requests)
 {
     const struct bend *b = &bends[_i];
-    const struct vector *v = vector_named(b->vector);
+    const struct foreign_vector *v = foreign_vector_named(b->vector);
     uint32_t val = htole32(b->val), len;
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     uint64_t id;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, REVISION_1, 0);
     ck_assert_uint_eq(foreign_session(&f, v, b->encrypt, &id), VIRTIO_CRYPTO_OK);
-    request_make(&f, &r, v, b->encrypt, false, id);
+    foreign_make(&f, &r, v, b->encrypt, false, id);
     memcpy(r.header + b->off, &val, sizeof(val));
-    ck_assert_uint_eq(request_run(&f, &r, 0, &len), b->status);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, &len), b->status);
     ck_assert_uint_eq(len, r.dst_len + 1);
     for (unsigned i = 0; i < r.dst_len; i++)
         ck_assert_uint_eq(r.dst[i], 0);
@@ -357,20 +358,20 @@ START_TEST(lengths_of_the_mode)
         {"ecb-128", 1, VIRTIO_CRYPTO_ERR},  {"xts-128", 15, VIRTIO_CRYPTO_ERR},
         {"xts-128", 31, VIRTIO_CRYPTO_OK},  {"ctr-128", 1, VIRTIO_CRYPTO_OK},
     };
-    const struct vector *v = vector_named(rows[_i].vector);
+    const struct foreign_vector *v = foreign_vector_named(rows[_i].vector);
     uint32_t len = htole32(rows[_i].len);
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     uint64_t id;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, 0, 0);
     ck_assert_uint_eq(foreign_session(&f, v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(&f, &r, v, true, false, id);
+    foreign_make(&f, &r, v, true, false, id);
     memcpy(r.header + SRC_LEN, &len, 4);
     memcpy(r.header + DST_LEN, &len, 4);
     r.src_len = r.dst_len = rows[_i].len;
-    ck_assert_uint_eq(request_run(&f, &r, 0, NULL), rows[_i].status);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), rows[_i].status);
     foreign_close(&f);
 }
 END_TEST
@@ -378,9 +379,9 @@ END_TEST
 /* Each piece of a request in turn where the host has no memory. */
 START_TEST(unmapped_pieces)
 {
-    const struct vector *v = vector_named("gcm-128");
+    const struct foreign_vector *v = foreign_vector_named("gcm-128");
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     struct piece p[6];
     struct emulator_counts counts;
     unsigned nread, n, head;
@@ -390,8 +391,8 @@ START_TEST(unmapped_pieces)
     foreign_open(&f, &one_thread);
     foreign_start(&f, 0, 0);
     ck_assert_uint_eq(foreign_session(&f, v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(&f, &r, v, true, false, id);
-    n = request_pieces(&f, &r, p, &nread);
+    foreign_make(&f, &r, v, true, false, id);
+    n = foreign_pieces(&f, &r, p, &nread);
     ck_assert_uint_eq(n, 6);
     p[_i].addr = _i % 2 ? FOREIGN_UNMAPPED : FOREIGN_IOVA + FOREIGN_MEMORY - p[_i].len / 2;
     foreign_publish(&f, &f.q[0], foreign_add(&f, &f.q[0], p, nread, n - nread, 0));
@@ -432,8 +433,6 @@ int main(void)
 {
     Suite *s = suite_create("hostile driver");
     TCase *tc = tcase_create("hostile driver");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, malformed_chains, 0, sizeof(malformed) / sizeof(malformed[0]));
@@ -444,9 +443,5 @@ int main(void)
     tcase_add_loop_test(tc, unmapped_pieces, 0, 6);
     tcase_add_test(tc, no_bus_master);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return support_run(s);
 }

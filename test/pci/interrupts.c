@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "support.h"
 #include "support/foreign.h"
 
 #define EVENT_IDX FEATURE(VIRTIO_RING_F_EVENT_IDX)
@@ -27,26 +28,26 @@ static unsigned messages(struct foreign *f, unsigned vector, unsigned want)
     return atomic_load(&f->msi[vector]);
 }
 
-static void setup(struct foreign *f, struct request *r, uint64_t features)
+static void setup(struct foreign *f, struct foreign_request *r, uint64_t features)
 {
-    const struct vector *v = vector_named("cbc-128");
+    const struct foreign_vector *v = foreign_vector_named("cbc-128");
     uint64_t id;
 
     foreign_open(f, &one_thread);
     foreign_start(f, features, 0);
     ck_assert_uint_eq(foreign_session(f, v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(f, r, v, true, false, id);
+    foreign_make(f, r, v, true, false, id);
 }
 
 START_TEST(one_per_request)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     struct emulator_counts counts;
 
     setup(&f, &r, 0);
     for (unsigned i = 1; i <= 5; i++) {
-        request_run(&f, &r, 0, NULL);
+        foreign_run(&f, &r, 0, NULL);
         ck_assert_uint_eq(messages(&f, 1, i), i);
     }
     ck_assert_uint_eq(f.msi[0], 0);
@@ -66,7 +67,7 @@ static uint32_t pending(struct foreign *f)
 START_TEST(masked)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, 0);
     if (_i == 0)
@@ -74,8 +75,8 @@ START_TEST(masked)
     else
         emulator_config_write(f.e, f.msix_cap + PCI_MSIX_FLAGS, 2,
                               PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-    request_run(&f, &r, 0, NULL);
-    request_run(&f, &r, 0, NULL);
+    foreign_run(&f, &r, 0, NULL);
+    foreign_run(&f, &r, 0, NULL);
     pause_ms(10);
     ck_assert_uint_eq(f.msi[1], 0);
     ck_assert_uint_eq(pending(&f), 2);
@@ -93,11 +94,11 @@ END_TEST
 START_TEST(without_msix)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, 0);
     emulator_config_write(f.e, f.msix_cap + PCI_MSIX_FLAGS, 2, 0);
-    request_run(&f, &r, 0, NULL);
+    foreign_run(&f, &r, 0, NULL);
     pause_ms(10);
     ck_assert(emulator_config_read(f.e, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
     ck_assert_uint_eq(emulator_bar_read(f.e, f.isr.bar, f.isr.off, 1), 1);
@@ -111,12 +112,12 @@ END_TEST
 START_TEST(no_vector)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, 0);
     foreign_set(&f, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
     foreign_set(&f, VIRTIO_PCI_COMMON_Q_MSIX, 2, VIRTIO_MSI_NO_VECTOR);
-    request_run(&f, &r, 0, NULL);
+    foreign_run(&f, &r, 0, NULL);
     pause_ms(10);
     ck_assert_uint_eq(f.msi[1], 0);
     foreign_close(&f);
@@ -126,15 +127,15 @@ END_TEST
 START_TEST(suppressed_by_flag)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, 0);
     __atomic_store_n(&f.q[0].avail->flags, htole16(VRING_AVAIL_F_NO_INTERRUPT), __ATOMIC_SEQ_CST);
-    request_run(&f, &r, 0, NULL);
+    foreign_run(&f, &r, 0, NULL);
     pause_ms(10);
     ck_assert_uint_eq(f.msi[1], 0);
     __atomic_store_n(&f.q[0].avail->flags, 0, __ATOMIC_SEQ_CST);
-    request_run(&f, &r, 0, NULL);
+    foreign_run(&f, &r, 0, NULL);
     ck_assert_uint_eq(messages(&f, 1, 1), 1);
     foreign_close(&f);
 }
@@ -144,20 +145,20 @@ END_TEST
 START_TEST(suppressed_by_event)
 {
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
 
     setup(&f, &r, EVENT_IDX);
     __atomic_store_n(&f.q[0].avail->ring[f.q[0].size], htole16(3), __ATOMIC_SEQ_CST);
     /* The flag is to be ignored then. */
     __atomic_store_n(&f.q[0].avail->flags, htole16(VRING_AVAIL_F_NO_INTERRUPT), __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < 3; i++)
-        request_run(&f, &r, 0, NULL);
+        foreign_run(&f, &r, 0, NULL);
     pause_ms(10);
     ck_assert_uint_eq(f.msi[1], 0);
-    request_run(&f, &r, 0, NULL);
+    foreign_run(&f, &r, 0, NULL);
     ck_assert_uint_eq(messages(&f, 1, 1), 1);
     for (unsigned i = 0; i < 5; i++)
-        request_run(&f, &r, 0, NULL);
+        foreign_run(&f, &r, 0, NULL);
     pause_ms(10);
     ck_assert_uint_eq(f.msi[1], 1);
     foreign_close(&f);
@@ -168,10 +169,10 @@ END_TEST
  * one doorbell announces, the rest needs none. */
 START_TEST(doorbells_spared)
 {
-    const struct vector *v = vector_named("cbc-256");
+    const struct foreign_vector *v = foreign_vector_named("cbc-256");
     struct emulator_config cfg = {.threads = 1, .data_queues = 1};
     struct foreign f;
-    struct request r;
+    struct foreign_request r;
     struct piece p[6];
     unsigned nread, n, head;
     uint64_t id, before;
@@ -181,8 +182,8 @@ START_TEST(doorbells_spared)
     foreign_open(&f, &cfg);
     foreign_start(&f, _i ? EVENT_IDX : 0, 1024);
     ck_assert_uint_eq(foreign_session(&f, v, true, &id), VIRTIO_CRYPTO_OK);
-    request_make(&f, &r, v, true, false, id);
-    n = request_pieces(&f, &r, p, &nread);
+    foreign_make(&f, &r, v, true, false, id);
+    n = foreign_pieces(&f, &r, p, &nread);
     before = f.q[0].kicks;
     for (int round = 0; round < 200; round++) {
         /* 100 made visible at once, one doorbell. */
@@ -206,8 +207,6 @@ int main(void)
 {
     Suite *s = suite_create("interrupts");
     TCase *tc = tcase_create("interrupts");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, one_per_request);
@@ -218,9 +217,5 @@ int main(void)
     tcase_add_test(tc, suppressed_by_event);
     tcase_add_loop_test(tc, doorbells_spared, 0, 2);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return support_run(s);
 }

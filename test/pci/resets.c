@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "support.h"
 #include "support/foreign.h"
 
 #define REVISION_1 FEATURE(FOREIGN_REVISION_1)
@@ -28,20 +29,20 @@ static void pause_us(long us)
 
 /* A session, and requests with memory of their own for each place. */
 struct load {
-    struct request r[2][PER_QUEUE];
+    struct foreign_request r[2][PER_QUEUE];
     size_t mark;
 };
 
 static void setup(struct foreign *f, struct load *l, uint64_t features, unsigned size)
 {
-    const struct vector *v = vector_named("cbc-128");
+    const struct foreign_vector *v = foreign_vector_named("cbc-128");
     uint64_t id;
 
     foreign_start(f, features, size);
     ck_assert_uint_eq(foreign_session(f, v, true, &id), VIRTIO_CRYPTO_OK);
     for (unsigned q = 0; q < 2; q++)
         for (unsigned i = 0; i < PER_QUEUE; i++)
-            request_make(f, &l->r[q][i], v, true, false, id);
+            foreign_make(f, &l->r[q][i], v, true, false, id);
     l->mark = f->used;
 }
 
@@ -49,7 +50,7 @@ static void setup(struct foreign *f, struct load *l, uint64_t features, unsigned
 static void flood(struct foreign *f, struct load *l, unsigned queue, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        request_send(f, &f->q[queue], &l->r[queue][i], 0);
+        foreign_send(f, &f->q[queue], &l->r[queue][i], 0);
 }
 
 START_TEST(in_the_middle)
@@ -82,7 +83,7 @@ START_TEST(in_the_middle)
         memset(f.mem, (int)round, 1 << 16);
     }
     setup(&f, &l, 0, 0);
-    ck_assert_uint_eq(request_run(&f, &l.r[0][0], 0, NULL), VIRTIO_CRYPTO_OK);
+    ck_assert_uint_eq(foreign_run(&f, &l.r[0][0], 0, NULL), VIRTIO_CRYPTO_OK);
     foreign_close(&f);
     free(copy);
 }
@@ -164,7 +165,7 @@ START_TEST(single_queue)
         ck_assert_uint_eq(foreign_get(&f, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
         ck_assert_uint_eq(foreign_get(&f, VIRTIO_PCI_COMMON_Q_SIZE, 2), 1024);
         foreign_queue(&f, 0, 8u << round % 4, 1);
-        ck_assert_uint_eq(request_run(&f, &l.r[0][0], 0, NULL), VIRTIO_CRYPTO_OK);
+        ck_assert_uint_eq(foreign_run(&f, &l.r[0][0], 0, NULL), VIRTIO_CRYPTO_OK);
         for (; done < 20; done++)
             foreign_wait(&f, &f.q[1], &head, &len);
         /* A full-sized one for the next round. */
@@ -237,8 +238,8 @@ START_TEST(noise_everywhere)
     ck_assert_uint_gt(counts.requests, 1000);
     ck_assert_uint_gt(counts.control, 1000);
     setup(&f, &l, INDIRECT, 0);
-    ck_assert_uint_eq(request_run(&f, &l.r[0][0], 0, NULL), VIRTIO_CRYPTO_OK);
-    request_check(&l.r[0][0]);
+    ck_assert_uint_eq(foreign_run(&f, &l.r[0][0], 0, NULL), VIRTIO_CRYPTO_OK);
+    foreign_check(&l.r[0][0]);
     foreign_close(&f);
 }
 END_TEST
@@ -248,8 +249,6 @@ int main(void)
 {
     Suite *s = suite_create("resets");
     TCase *tc = tcase_create("resets");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, in_the_middle, 0, 2);
@@ -260,9 +259,5 @@ int main(void)
     tcase_add_loop_test(tc, noise_everywhere, 0, 4);
 #endif
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return support_run(s);
 }

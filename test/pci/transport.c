@@ -17,6 +17,7 @@
 #include <linux/virtio_ring.h>
 
 #include "hw.h"
+#include "support.h"
 #include "transport.h"
 
 #define PAGE   4096u
@@ -296,8 +297,6 @@ int main(void)
 {
     Suite *s = suite_create("emulator transport");
     TCase *tc = tcase_create("emulator transport");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, names);
@@ -309,9 +308,5 @@ int main(void)
     tcase_add_test(tc, unmapped_rings);
     tcase_add_test(tc, unmap_in_the_middle);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return support_run(s);
 }

@@ -146,7 +146,7 @@ void foreign_reset(struct foreign *f)
     f->used = 0;
 }
 
-static uint64_t offered(struct foreign *f)
+uint64_t foreign_offered(struct foreign *f)
 {
     uint64_t low;
 
@@ -222,7 +222,7 @@ void foreign_start(struct foreign *f, uint64_t optional, unsigned queue_size)
     uint64_t features = FEATURES_BASE | optional;
 
     foreign_reset(f);
-    ck_assert_uint_eq(features & ~offered(f), 0);
+    ck_assert_uint_eq(features & ~foreign_offered(f), 0);
     ck_assert(foreign_negotiate(f, features));
     emulator_config_write(f->e, f->msix_cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
     for (unsigned v = 0; v < f->queues + 2; v++)

@@ -93,6 +93,7 @@ void foreign_reset(struct foreign *f); /* forgets the arena, too */
 /* Everything from reset to DRIVER_OK; queue_size 0: the largest. optional:
  * of REVISION_1, EVENT_IDX, INDIRECT_DESC and RING_RESET. */
 void foreign_start(struct foreign *f, uint64_t optional, unsigned queue_size);
+uint64_t foreign_offered(struct foreign *f); /* feature bits */
 bool foreign_negotiate(struct foreign *f, uint64_t features);
 void foreign_queue(struct foreign *f, unsigned index, unsigned size, unsigned vector);
 void foreign_vector(struct foreign *f, unsigned vector, bool masked);

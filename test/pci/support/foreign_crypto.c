@@ -13,7 +13,7 @@
     "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"                             \
     "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
 
-const struct vector vectors[] = {
+const struct foreign_vector foreign_vectors[] = {
     /* NIST SP 800-38A, F.2.1, F.2.5, F.1.1, F.5.1 */
     {"cbc-128", CIPHER(AES_CBC), "2b7e151628aed2a6abf7158809cf4f3c",
      "000102030405060708090a0b0c0d0e0f", NULL, SP800_38A,
@@ -73,13 +73,13 @@ const struct vector vectors[] = {
      "1ae10b594f09e26a7e902ecbd0600691"},
 };
 
-const unsigned vectors_count = sizeof(vectors) / sizeof(vectors[0]);
+const unsigned foreign_vectors_count = sizeof(foreign_vectors) / sizeof(foreign_vectors[0]);
 
-const struct vector *vector_named(const char *name)
+const struct foreign_vector *foreign_vector_named(const char *name)
 {
-    for (unsigned i = 0; i < vectors_count; i++)
-        if (strcmp(vectors[i].name, name) == 0)
-            return &vectors[i];
+    for (unsigned i = 0; i < foreign_vectors_count; i++)
+        if (strcmp(foreign_vectors[i].name, name) == 0)
+            return &foreign_vectors[i];
     ck_abort_msg("no vector %s", name);
     return NULL;
 }
@@ -89,7 +89,7 @@ static uint8_t digit(char c)
     return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-size_t unhex(const char *hex, uint8_t *out)
+size_t foreign_unhex(const char *hex, uint8_t *out)
 {
     size_t n = hex != NULL ? strlen(hex) / 2 : 0;
 
@@ -120,7 +120,8 @@ uint32_t foreign_control(struct foreign *f, const void *in, size_t inlen, void *
     return len;
 }
 
-uint32_t foreign_session(struct foreign *f, const struct vector *v, bool encrypt, uint64_t *id)
+uint32_t foreign_session(struct foreign *f, const struct foreign_vector *v, bool encrypt,
+                         uint64_t *id)
 {
     struct {
         struct virtio_crypto_op_ctrl_req req;
@@ -128,7 +129,7 @@ uint32_t foreign_session(struct foreign *f, const struct vector *v, bool encrypt
     } msg;
     struct virtio_crypto_session_input out;
     uint8_t key[64], other[256], *at;
-    uint32_t key_len = (uint32_t)unhex(v->key, key);
+    uint32_t key_len = (uint32_t)foreign_unhex(v->key, key);
     uint32_t op = encrypt ? VIRTIO_CRYPTO_OP_ENCRYPT : VIRTIO_CRYPTO_OP_DECRYPT;
 
     memset(&msg, 0, sizeof(msg));
@@ -145,8 +146,8 @@ uint32_t foreign_session(struct foreign *f, const struct vector *v, bool encrypt
         msg.req.header.opcode = htole32(VIRTIO_CRYPTO_AEAD_CREATE_SESSION);
         para->algo = htole32(v->algo);
         para->key_len = htole32(key_len);
-        para->hash_result_len = htole32((uint32_t)unhex(v->tag, other));
-        para->aad_len = htole32((uint32_t)unhex(v->aad, other));
+        para->hash_result_len = htole32((uint32_t)foreign_unhex(v->tag, other));
+        para->aad_len = htole32((uint32_t)foreign_unhex(v->aad, other));
         para->op = htole32(op);
         if (revision_1(f)) /* 24 bytes instead of 56 */
             at = (uint8_t *)(para + 1);
@@ -172,29 +173,30 @@ uint32_t foreign_destroy(struct foreign *f, uint32_t service, uint64_t id)
     return status;
 }
 
-void request_fill(struct request *r, const struct vector *v, bool encrypt)
+void foreign_fill(struct foreign_request *r, const struct foreign_vector *v, bool encrypt)
 {
     size_t n;
 
     *r->status = 0xee;
     memset(r->dst, 0xdd, r->dst_len);
-    n = unhex(encrypt ? v->plain : v->cipher, r->src);
+    n = foreign_unhex(encrypt ? v->plain : v->cipher, r->src);
     if (!encrypt)
-        unhex(v->tag, r->src + n);
-    unhex(v->aad, r->aad);
-    n = unhex(encrypt ? v->cipher : v->plain, r->want);
+        foreign_unhex(v->tag, r->src + n);
+    foreign_unhex(v->aad, r->aad);
+    n = foreign_unhex(encrypt ? v->cipher : v->plain, r->want);
     if (encrypt)
-        unhex(v->tag, r->want + n);
+        foreign_unhex(v->tag, r->want + n);
 }
 
-void request_make(struct foreign *f, struct request *r, const struct vector *v, bool encrypt,
-                  bool in_place, uint64_t session)
+void foreign_make(struct foreign *f, struct foreign_request *r, const struct foreign_vector *v,
+                  bool encrypt, bool in_place, uint64_t session)
 {
     struct virtio_crypto_op_data_req *req = foreign_alloc(f, sizeof(*req) + 64, 16);
     bool aead = v->service == VIRTIO_CRYPTO_SERVICE_AEAD;
     uint8_t skip[256];
-    uint32_t text = (uint32_t)unhex(v->plain, skip), tag = (uint32_t)unhex(v->tag, skip);
-    uint32_t iv_len = (uint32_t)unhex(v->iv, skip);
+    uint32_t text = (uint32_t)foreign_unhex(v->plain, skip),
+             tag = (uint32_t)foreign_unhex(v->tag, skip);
+    uint32_t iv_len = (uint32_t)foreign_unhex(v->iv, skip);
     unsigned iv_at = aead && v->algo == VIRTIO_CRYPTO_AEAD_CCM ? 1 : 0;
 
     memset(r, 0, sizeof(*r));
@@ -203,13 +205,13 @@ void request_make(struct foreign *f, struct request *r, const struct vector *v, 
     r->iv_len = aead ? 16 : iv_len;
     r->src_len = text + (encrypt ? 0 : tag);
     r->dst_len = text + (encrypt ? tag : 0);
-    r->aad_len = (uint32_t)unhex(v->aad, skip);
+    r->aad_len = (uint32_t)foreign_unhex(v->aad, skip);
     r->iv = foreign_alloc(f, 16, 1);
     r->src = foreign_alloc(f, text + tag + 1, 1);
     r->aad = foreign_alloc(f, r->aad_len + 1, 1);
     r->dst = in_place ? r->src : foreign_alloc(f, text + tag + 1, 1);
     r->status = foreign_alloc(f, 1, 1);
-    unhex(v->iv, r->iv + iv_at);
+    foreign_unhex(v->iv, r->iv + iv_at);
     req->header.opcode = htole32(VIRTIO_CRYPTO_OPCODE(v->service, encrypt ? 0 : 1));
     req->header.session_id = htole64(session);
     req->header.flag = htole32(revision_1(f) ? 1 : 0);
@@ -231,10 +233,10 @@ void request_make(struct foreign *f, struct request *r, const struct vector *v, 
         para->dst_data_len = htole32(r->dst_len);
         req->u.sym_req.op_type = htole32(VIRTIO_CRYPTO_SYM_OP_CIPHER);
     }
-    request_fill(r, v, encrypt);
+    foreign_fill(r, v, encrypt);
 }
 
-unsigned request_pieces(const struct foreign *f, const struct request *r, struct piece *p,
+unsigned foreign_pieces(const struct foreign *f, const struct foreign_request *r, struct piece *p,
                         unsigned *nread)
 {
     const struct {
@@ -253,10 +255,10 @@ unsigned request_pieces(const struct foreign *f, const struct request *r, struct
     return n;
 }
 
-int request_send(struct foreign *f, struct fqueue *q, const struct request *r, unsigned cut)
+int foreign_send(struct foreign *f, struct fqueue *q, const struct foreign_request *r, unsigned cut)
 {
     struct piece p[6];
-    unsigned nread, n = request_pieces(f, r, p, &nread);
+    unsigned nread, n = foreign_pieces(f, r, p, &nread);
     int head = foreign_add(f, q, p, nread, n - nread, cut);
 
     if (head >= 0)
@@ -264,15 +266,15 @@ int request_send(struct foreign *f, struct fqueue *q, const struct request *r, u
     return head;
 }
 
-void request_check(const struct request *r)
+void foreign_check(const struct foreign_request *r)
 {
     must(*r->status == VIRTIO_CRYPTO_OK, "status %u", *r->status);
     must(memcmp(r->dst, r->want, r->dst_len) == 0, "wrong result");
 }
 
-uint8_t request_run(struct foreign *f, const struct request *r, unsigned cut, uint32_t *len)
+uint8_t foreign_run(struct foreign *f, const struct foreign_request *r, unsigned cut, uint32_t *len)
 {
-    int sent = request_send(f, &f->q[0], r, cut);
+    int sent = foreign_send(f, &f->q[0], r, cut);
     uint32_t written;
     unsigned head;
 
