@@ -3,6 +3,7 @@
 #include <check.h>
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -88,7 +89,7 @@ START_TEST(withheld)
                 {"access_platform", VIRTIO_F_ACCESS_PLATFORM},
                 {"ring_reset", VIRTIO_F_RING_RESET}};
     struct emulator_config cfg = {.threads = 1, .data_queues = 1};
-    char fault[64] = "withhold:";
+    char fault[64];
     struct foreign f;
     uint64_t all;
 
@@ -96,7 +97,8 @@ START_TEST(withheld)
     all = foreign_offered(&f);
     ck_assert(all & FEATURE(rows[_i].bit));
     foreign_close(&f);
-    cfg.fault = strcat(fault, rows[_i].name);
+    snprintf(fault, sizeof(fault), "withhold:%s", rows[_i].name);
+    cfg.fault = fault;
     foreign_open(&f, &cfg);
     ck_assert_uint_eq(foreign_offered(&f), all & ~FEATURE(rows[_i].bit));
     foreign_close(&f);
