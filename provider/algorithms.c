@@ -16,9 +16,15 @@
 #define MODE_CTR EVP_CIPH_CTR_MODE, false, false, 1, 16, 0
 #define MODE_XTS EVP_CIPH_XTS_MODE, false, true, 1, 16, 0
 #define MODE_GCM EVP_CIPH_GCM_MODE, true, true, 1, 12, TAGS_GCM
+#define MODE_CCM EVP_CIPH_CCM_MODE, true, true, 1, 12, TAGS_CCM
+/* No mode of a block cipher. */
+#define MODE_CHACHA EVP_CIPH_STREAM_CIPHER, true, true, 1, 12, 1u << 16
 
 /* NIST SP 800-38D, 5.2.1.2. */
 #define TAGS_GCM (1u << 4 | 1u << 8 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 16)
+
+/* NIST SP 800-38C, A.1. */
+#define TAGS_CCM (1u << 4 | 1u << 6 | 1u << 8 | 1u << 10 | 1u << 12 | 1u << 14 | 1u << 16)
 
 /*
  * Row, family of functions, what the device calls it, mode, names, key bytes,
@@ -44,7 +50,14 @@
     X(AES_192_GCM, gcm, HW_AES_GCM, GCM, "AES-192-GCM:id-aes192-GCM:2.16.840.1.101.3.4.1.26", 24,  \
       2048, 2048)                                                                                  \
     X(AES_256_GCM, gcm, HW_AES_GCM, GCM, "AES-256-GCM:id-aes256-GCM:2.16.840.1.101.3.4.1.46", 32,  \
-      2048, 2048)
+      2048, 2048)                                                                                  \
+    X(AES_128_CCM, ccm, HW_AES_CCM, CCM, "AES-128-CCM:id-aes128-CCM:2.16.840.1.101.3.4.1.7", 16,   \
+      2048, 2048)                                                                                  \
+    X(AES_192_CCM, ccm, HW_AES_CCM, CCM, "AES-192-CCM:id-aes192-CCM:2.16.840.1.101.3.4.1.27", 24,  \
+      2048, 2048)                                                                                  \
+    X(AES_256_CCM, ccm, HW_AES_CCM, CCM, "AES-256-CCM:id-aes256-CCM:2.16.840.1.101.3.4.1.47", 32,  \
+      2048, 2048)                                                                                  \
+    X(CHACHA20_POLY1305, chacha, HW_CHACHA20_POLY1305, CHACHA, "ChaCha20-Poly1305", 32, 2048, 2048)
 
 #define FN(id, f)                                                                                  \
     {                                                                                              \
@@ -80,10 +93,23 @@
         FN(GETTABLE_CTX_PARAMS, cipher_gcm_gettable_ctx_params),                                   \
         FN(SETTABLE_CTX_PARAMS, cipher_gcm_settable_ctx_params)
 
-#define NEWCTX_block cipher_plain_newctx
-#define NEWCTX_ctr   cipher_plain_newctx
-#define NEWCTX_xts   cipher_plain_newctx
-#define NEWCTX_gcm   cipher_gcm_newctx
+#define FUNCTIONS_mirror(family)                                                                   \
+    FUNCTIONS_COMMON, FN(FREECTX, cipher_mirror_freectx), FN(DUPCTX, cipher_mirror_dupctx),        \
+        FN(ENCRYPT_INIT, cipher_mirror_einit), FN(DECRYPT_INIT, cipher_mirror_dinit),              \
+        FN(UPDATE, cipher_mirror_update), FN(FINAL, cipher_mirror_final),                          \
+        FN(CIPHER, cipher_mirror_cipher), FN(GET_CTX_PARAMS, cipher_mirror_get_ctx_params),        \
+        FN(SET_CTX_PARAMS, cipher_mirror_set_ctx_params),                                          \
+        FN(GETTABLE_CTX_PARAMS, cipher_##family##_gettable_ctx_params),                            \
+        FN(SETTABLE_CTX_PARAMS, cipher_##family##_settable_ctx_params)
+#define FUNCTIONS_ccm    FUNCTIONS_mirror(ccm)
+#define FUNCTIONS_chacha FUNCTIONS_mirror(chacha)
+
+#define NEWCTX_block  cipher_plain_newctx
+#define NEWCTX_ctr    cipher_plain_newctx
+#define NEWCTX_xts    cipher_plain_newctx
+#define NEWCTX_gcm    cipher_gcm_newctx
+#define NEWCTX_ccm    cipher_mirror_newctx
+#define NEWCTX_chacha cipher_mirror_newctx
 
 static const struct algorithm_info table[ALG_COUNT];
 

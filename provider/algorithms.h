@@ -48,6 +48,10 @@ enum algorithm_id {
     ALG_AES_128_GCM,
     ALG_AES_192_GCM,
     ALG_AES_256_GCM,
+    ALG_AES_128_CCM,
+    ALG_AES_192_CCM,
+    ALG_AES_256_CCM,
+    ALG_CHACHA20_POLY1305,
     ALG_COUNT
 };
 

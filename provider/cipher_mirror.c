@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cipher_mirror.h"
+
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+
+#include "params.h"
+#include "provider.h"
+
+/* RFC 7905: the sequence number, padded in front, over the fixed IV. */
+static void chacha_tls_nonce(struct cipher_mirror *c, uint8_t *record)
+{
+    (void)record;
+    memcpy(c->nonce, c->tls_fixed, 12);
+    for (unsigned i = 0; i < 8; i++)
+        c->nonce[4 + i] ^= c->tls_aad[i];
+    c->nonce_len = 12;
+}
+
+/* RFC 6655: the explicit part follows the fixed one; a sender uses the
+ * sequence number, which cannot repeat. */
+static void ccm_tls_nonce(struct cipher_mirror *c, uint8_t *record)
+{
+    if (c->base.encrypting)
+        memcpy(record, c->tls_aad, 8);
+    memcpy(c->nonce, c->tls_fixed, 4);
+    memcpy(c->nonce + 4, record, 8);
+    c->nonce_len = 12;
+}
+
+static const struct mirror_rules chacha_rules = {
+    .nonce_min = 12,
+    .nonce_max = 12,
+    .nonce_default = 12,
+    .tag_default = 16,
+    .tls_fixed_len = 12,
+    .tls_explicit_len = 0,
+    .tls_nonce = chacha_tls_nonce,
+};
+
+static const struct mirror_rules ccm_rules = {
+    .nonce_min = 7,
+    .nonce_max = 13,
+    .nonce_default = 7,
+    .tag_default = 12,
+    .tls_fixed_len = 4,
+    .tls_explicit_len = 8,
+    .one_update = true,
+    .tls_nonce = ccm_tls_nonce,
+    .iv_offset = 1,
+};
+
+static const struct mirror_rules *rules(const struct cipher_mirror *c)
+{
+    return c->base.alg->info->hw_alg == HW_AES_CCM ? &ccm_rules : &chacha_rules;
+}
+
+static const struct software_cipher *software(const struct cipher_mirror *c)
+{
+    return &c->base.alg->software;
+}
+
+static void *twin(const struct cipher_mirror *c)
+{
+    return c->base.twin.ctx;
+}
+
+void *cipher_mirror_newctx(struct provctx *prov, const struct algorithm *alg)
+{
+    struct cipher_mirror *c = cipher_new(prov, alg, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    c->base.twin.ctx = alg->software.newctx(alg->software.provctx);
+    if (c->base.twin.ctx == NULL) {
+        cipher_free(&c->base, sizeof(*c));
+        return NULL;
+    }
+    c->nonce_len = rules(c)->nonce_default;
+    c->tag_len = rules(c)->tag_default;
+    c->total = SIZE_MAX;
+    return c;
+}
+
+void cipher_mirror_freectx(void *vctx)
+{
+    struct cipher_mirror *c = vctx;
+
+    cipher_free(&c->base, sizeof(*c));
+}
+
+/* The message is over, or another begins. */
+static void forget_message(struct cipher_mirror *c)
+{
+    offload_drop(c->base.offload);
+    c->stage = MIRROR_TWIN;
+    c->aad_len = 0;
+    c->total = SIZE_MAX;
+}
+
+/*
+ * Brings the twin, which has the message's AAD, to where the device left off:
+ * it does the same data again. That data is what the opposite direction makes
+ * of the kept result. Counted as a stream.
+ */
+static int twin_catches_up(struct cipher_mirror *c, void *to, const uint8_t *kept, size_t len)
+{
+    enum { CHUNK = 4096 };
+    const struct software_cipher *sw = software(c);
+    void *back = sw->newctx(sw->provctx);
+    uint8_t *buf = OPENSSL_malloc(CHUNK);
+    size_t done;
+    int ok =
+        back != NULL && buf != NULL &&
+        (c->base.encrypting ? sw->decrypt_init : sw->encrypt_init)(
+            back, hw_key_bytes(c->base.key), hw_key_len(c->base.key), c->nonce, c->nonce_len, NULL);
+
+    stats_software(c->base.prov, SW_STREAM);
+    while (ok && len != 0) {
+        size_t n = len < CHUNK ? len : CHUNK;
+
+        ok = sw->update(back, buf, &done, n, kept, n) && sw->update(to, buf, &done, n, buf, n);
+        kept += n;
+        len -= n;
+    }
+    if (back != NULL)
+        sw->freectx(back);
+    OPENSSL_clear_free(buf, CHUNK);
+    return ok;
+}
+
+void *cipher_mirror_dupctx(void *vctx)
+{
+    struct cipher_mirror *from = vctx;
+    struct cipher_mirror *c = cipher_dup(&from->base, sizeof(*c));
+    const void *kept;
+    size_t len;
+
+    if (c == NULL)
+        return NULL;
+    c->base.twin.ctx = software(c)->dupctx(twin(from));
+    if (c->base.twin.ctx == NULL) {
+        cipher_mirror_freectx(c);
+        return NULL;
+    }
+    /* A message that allows no more data needs only the tag, which is copied. */
+    if (c->stage == MIRROR_SERVED && !rules(c)->one_update) {
+        kept = offload_kept(from->base.offload, &len);
+        if (kept == NULL || !twin_catches_up(c, twin(c), kept, len)) {
+            cipher_mirror_freectx(c);
+            return NULL;
+        }
+        c->stage = MIRROR_TWIN;
+    }
+    return c;
+}
+
+static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *key, size_t key_len,
+                       const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    const struct software_cipher *sw = software(c);
+
+    if (!(encrypting ? sw->encrypt_init : sw->decrypt_init)(twin(c), key, key_len, iv, iv_len,
+                                                            NULL))
+        return 0;
+    c->base.encrypting = encrypting;
+    if (key != NULL && !cipher_set_key(&c->base, key, key_len))
+        return 0;
+    if (iv != NULL) {
+        forget_message(c);
+        /* The twin has taken it, so it is of a length that fits. */
+        memcpy(c->nonce, iv, iv_len < MIRROR_NONCE_MAX ? iv_len : MIRROR_NONCE_MAX);
+        c->nonce_len = iv_len;
+        c->stage = MIRROR_OPEN;
+    } else if (c->stage == MIRROR_OPEN && c->aad_len != 0) {
+        /* Half a message begun: what the twin makes of this is its own. */
+        c->stage = MIRROR_TWIN;
+    }
+    return cipher_mirror_set_ctx_params(c, params);
+}
+
+int cipher_mirror_einit(void *vctx, const unsigned char *key, size_t key_len,
+                        const unsigned char *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    return mirror_init(vctx, true, key, key_len, iv, iv_len, params);
+}
+
+int cipher_mirror_dinit(void *vctx, const unsigned char *key, size_t key_len,
+                        const unsigned char *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    return mirror_init(vctx, false, key, key_len, iv, iv_len, params);
+}
+
+/* A request for a whole message, or NULL: the twin's (counted). */
+static struct hw_request *message_request(struct cipher_mirror *c, size_t len)
+{
+    const struct hw_limits *l = &c->base.alg->limits;
+    size_t offset = rules(c)->iv_offset;
+    struct hw_request *req;
+    uint8_t iv[HW_IV_MAX] = {0};
+
+    if (c->base.key == NULL || c->nonce_len < rules(c)->nonce_min ||
+        c->nonce_len > rules(c)->nonce_max || c->tag_len > HW_TAG_MAX ||
+        !(c->base.alg->info->tag_lens >> c->tag_len & 1) ||
+        (c->base.alg->on_device && (len > l->max_len || c->aad_len > l->max_aad))) {
+        stats_software(c->base.prov, SW_UNSUPPORTED);
+        return NULL;
+    }
+    memcpy(iv + offset, c->nonce, c->nonce_len);
+    req = cipher_request(&c->base, len, iv, sizeof(iv));
+    if (req == NULL)
+        return NULL;
+    req->iv_len = (uint8_t)c->nonce_len;
+    req->tag_len = (uint8_t)c->tag_len;
+    return req;
+}
+
+static void set_buffers(struct hw_request *req, uint8_t *out, const uint8_t *in, size_t len)
+{
+    if (len == 0)
+        return;
+    req->src[req->nsrc++] = (struct iovec){(void *)(uintptr_t)in, len};
+    req->dst[req->ndst++] = (struct iovec){out, len};
+}
+
+/* Data of an open message, all of it as far as one can tell. */
+static enum offload_result device_data(struct cipher_mirror *c, uint8_t *out, const uint8_t *in,
+                                       size_t len)
+{
+    struct hw_request *req;
+    enum offload_result result;
+
+    if (c->streams || (!c->base.encrypting && !c->tag_given)) {
+        stats_software(c->base.prov, SW_STREAM);
+        return OFFLOAD_SOFTWARE;
+    }
+    req = message_request(c, len);
+    if (req == NULL)
+        return OFFLOAD_SOFTWARE;
+    req->aad = c->aad;
+    req->aad_len = c->aad_len;
+    if (!c->base.encrypting)
+        memcpy(req->tag, c->tag, c->tag_len);
+    set_buffers(req, out, in, len);
+    result = offload_run(c->base.offload, !rules(c)->one_update);
+    if (result == OFFLOAD_DONE && c->base.encrypting)
+        memcpy(c->tag, req->tag, c->tag_len);
+    return result;
+}
+
+/* A record in place: 1, 0 failed, -1 the twin's. */
+static int device_record(struct cipher_mirror *c, uint8_t *record, size_t *outl, size_t len)
+{
+    size_t head = rules(c)->tls_explicit_len, n;
+    uint8_t *payload = record + head;
+    struct hw_request *req;
+
+    if (len < head + c->tag_len)
+        return -1;
+    n = len - head - c->tag_len;
+    c->aad_len = 0;
+    rules(c)->tls_nonce(c, record);
+    req = message_request(c, n);
+    if (req == NULL)
+        return -1;
+    req->aad = c->tls_aad;
+    req->aad_len = sizeof(c->tls_aad);
+    if (!c->base.encrypting)
+        memcpy(req->tag, payload + n, c->tag_len);
+    set_buffers(req, payload, payload, n);
+    switch (offload_run(c->base.offload, false)) {
+    case OFFLOAD_DONE: break;
+    case OFFLOAD_SOFTWARE: return -1;
+    default: return 0;
+    }
+    if (c->base.encrypting)
+        memcpy(payload + n, req->tag, c->tag_len);
+    *outl = c->base.encrypting ? len : n;
+    return 1;
+}
+
+static void note_aad(struct cipher_mirror *c, const uint8_t *aad, size_t len)
+{
+    if (c->stage != MIRROR_OPEN)
+        return;
+    if (len > MIRROR_AAD_MAX - c->aad_len) {
+        c->stage = MIRROR_TWIN;
+        return;
+    }
+    memcpy(c->aad + c->aad_len, aad, len);
+    c->aad_len += len;
+}
+
+/* 1 or 0: it is done; -1: the twin is to do it. */
+static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
+                       size_t len)
+{
+    const void *kept;
+    size_t kept_len;
+
+    if (c->stage == MIRROR_SERVED) {
+        c->stage = MIRROR_TWIN;
+        if (rules(c)->one_update)
+            return 0;
+        c->streams = true;
+        kept = offload_kept(c->base.offload, &kept_len);
+        if (kept == NULL || !twin_catches_up(c, twin(c), kept, kept_len))
+            return 0;
+        offload_drop(c->base.offload);
+        return -1;
+    }
+    if (c->stage != MIRROR_OPEN)
+        return -1;
+    c->stage = MIRROR_TWIN;
+    if (rules(c)->one_update && c->total != SIZE_MAX && c->total != len)
+        return -1;
+    switch (device_data(c, out, in, len)) {
+    case OFFLOAD_DONE:
+        c->stage = MIRROR_SERVED;
+        *outl = len;
+        return 1;
+    case OFFLOAD_FAILED: return 0;
+    case OFFLOAD_REJECTED:
+        /* The twin judges: over more data to come, or now, in its own way. */
+        stats_software(c->base.prov, SW_STREAM);
+        return -1;
+    default: return -1;
+    }
+}
+
+/* 1 or 0: it is done; -1: the twin is to do it. */
+static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
+                         size_t len)
+{
+    if (c->tls)
+        return out == in && in != NULL ? device_record(c, out, outl, len) : -1;
+    if (in == NULL) {
+        if (out == NULL)
+            c->total = len;
+        return -1;
+    }
+    if (out == NULL) {
+        note_aad(c, in, len);
+        return -1;
+    }
+    return len == 0 ? -1 : mirror_data(c, out, outl, in, len);
+}
+
+int cipher_mirror_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                         const unsigned char *in, size_t inl)
+{
+    struct cipher_mirror *c = vctx;
+    bool record = c->tls;
+    int rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
+
+    if (rc < 0)
+        rc = software(c)->update(twin(c), out, outl, outsize, in, inl);
+    else if (rc == 0)
+        rc = cipher_fail();
+    if (record)
+        c->tls = false;
+    return rc;
+}
+
+int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
+{
+    struct cipher_mirror *c = vctx;
+
+    if (c->stage == MIRROR_SERVED) {
+        /* Made, or found right; it stays served, so that the tag is ours. */
+        offload_drop(c->base.offload);
+        c->streams = false;
+        *outl = 0;
+        return 1;
+    }
+    return software(c)->final(twin(c), out, outl, outsize);
+}
+
+int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                         const unsigned char *in, size_t inl)
+{
+    struct cipher_mirror *c = vctx;
+    bool record = c->tls;
+    int rc;
+
+    if (in == NULL && out != NULL && c->stage == MIRROR_SERVED)
+        return cipher_mirror_final(vctx, out, outl, outsize);
+    rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
+    if (record)
+        c->tls = false;
+    return rc >= 0 ? rc : software(c)->cipher(twin(c), out, outl, outsize, in, inl);
+}
+
+/* A served encryption's tag is ours; everything else the twin knows. */
+int cipher_mirror_get_ctx_params(void *vctx, OSSL_PARAM params[])
+{
+    struct cipher_mirror *c = vctx;
+    OSSL_PARAM *p = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+
+    if (p == NULL || c->stage != MIRROR_SERVED || !c->base.encrypting)
+        return software(c)->get_ctx_params(twin(c), params);
+    if (p->data_size == 0 || p->data_size > c->tag_len)
+        return cipher_fail();
+    return params_put_octets(params, OSSL_CIPHER_PARAM_AEAD_TAG, c->tag, p->data_size);
+}
+
+/* The twin has accepted the parameters: what the device needs is noted. */
+static void note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+    size_t overhead, n;
+
+    if (p != NULL) {
+        c->tag_len = p->data_size;
+        c->tag_given = p->data != NULL;
+        if (p->data != NULL)
+            memcpy(c->tag, p->data, p->data_size);
+    }
+    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN);
+    if (p != NULL && OSSL_PARAM_get_size_t(p, &n) && n != c->nonce_len) {
+        c->nonce_len = n;
+        c->stage = MIRROR_TWIN;
+    }
+    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED);
+    if (p != NULL)
+        memcpy(c->tls_fixed, p->data, rules(c)->tls_fixed_len);
+    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD);
+    if (p == NULL)
+        return;
+    /* In the AAD proper stands the payload's length. */
+    memcpy(c->tls_aad, p->data, sizeof(c->tls_aad));
+    overhead = rules(c)->tls_explicit_len + (c->base.encrypting ? 0 : c->tag_len);
+    n = ((size_t)c->tls_aad[11] << 8 | c->tls_aad[12]) - overhead;
+    c->tls_aad[11] = (uint8_t)(n >> 8);
+    c->tls_aad[12] = (uint8_t)n;
+    c->tls = true;
+    forget_message(c);
+}
+
+int cipher_mirror_set_ctx_params(void *vctx, const OSSL_PARAM params[])
+{
+    struct cipher_mirror *c = vctx;
+
+    if (params == NULL)
+        return 1;
+    if (!software(c)->set_ctx_params(twin(c), params))
+        return 0;
+    note_params(c, params);
+    return 1;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * AEAD modes whose rules stay with the default provider: every call goes to
+ * the software twin as it comes, so parameters, states and errors are its own,
+ * and a whole message's data goes to the device where that is possible. What
+ * the device needs to know (IV, AAD, tag, TLS record) is noted on the way.
+ *
+ * ChaCha20-Poly1305 and AES-CCM. Their differences are a struct mirror_rules.
+ */
+#ifndef VCRYPTO_CIPHER_MIRROR_H
+#define VCRYPTO_CIPHER_MIRROR_H
+
+#include "cipher.h"
+
+#define MIRROR_NONCE_MAX 13
+#define MIRROR_TAG_MAX   16
+/* AAD noted; a message with more is software's. */
+#define MIRROR_AAD_MAX 256
+
+struct cipher_mirror {
+    struct cipher base; /* its twin's context is always there */
+
+    /*
+     * The message under way:
+     *   OPEN    its data has not come, the twin has its AAD
+     *   SERVED  the device did it; the twin has only its AAD
+     *   TWIN    the twin has data of it, or the device cannot follow
+     */
+    enum { MIRROR_TWIN, MIRROR_OPEN, MIRROR_SERVED } stage;
+    bool streams; /* its messages come in many updates: see aead_data */
+
+    uint8_t nonce[MIRROR_NONCE_MAX];
+    size_t nonce_len;
+    uint8_t aad[MIRROR_AAD_MAX];
+    size_t aad_len;
+    uint8_t tag[MIRROR_TAG_MAX]; /* decryption: expected; SERVED encryption: made */
+    size_t tag_len;              /* as last set */
+    bool tag_given;              /* its bytes, not only its length */
+    size_t total;                /* CCM: data announced, SIZE_MAX: not yet */
+
+    bool tls; /* the next update is a record; tls_aad has its payload's length */
+    uint8_t tls_fixed[12];
+    uint8_t tls_aad[13];
+};
+
+/* What differs between the modes. */
+struct mirror_rules {
+    size_t nonce_min, nonce_max, nonce_default;
+    size_t tag_default;
+    size_t tls_fixed_len;    /* of the IV, as TLS gives it once */
+    size_t tls_explicit_len; /* at the front of each record */
+    bool one_update;         /* a message has one update of data (CCM) */
+    /* The record's nonce from fixed part, AAD and record; encrypting, the
+     * explicit part is written. */
+    void (*tls_nonce)(struct cipher_mirror *c, uint8_t *record);
+    /* Where the nonce begins in the request's IV field. */
+    size_t iv_offset;
+};
+
+#endif
