@@ -61,6 +61,9 @@ struct hw_request *cipher_request(struct cipher *c, size_t len, const uint8_t *i
 /* CIPHER_OPERATION_FAILED, unless something is in the queue that says more. */
 int cipher_fail(void);
 
+/* Whole blocks, at least one, without buffering or padding (CBC, ECB); out may
+ * be in. 0 with an error. */
+int cipher_block_run(struct cipher_plain *c, uint8_t *out, const uint8_t *in, size_t len);
 /* One TLS record (CBC, ECB) in place. */
 int cipher_tls_record(struct cipher_plain *c, uint8_t *out, size_t *outl, size_t outsize,
                       const uint8_t *in, size_t inl);

@@ -100,6 +100,11 @@ static int run_blocks(struct cipher_plain *c, uint8_t *out, struct span s)
     return 1;
 }
 
+int cipher_block_run(struct cipher_plain *c, uint8_t *out, const uint8_t *in, size_t len)
+{
+    return run_blocks(c, out, (struct span){NULL, in, len});
+}
+
 /* How many of inl further bytes are due now; the rest is kept back. Decryption
  * with padding keeps a whole last block back: it may be the padding. */
 static size_t bytes_due(const struct cipher_plain *c, size_t inl)
