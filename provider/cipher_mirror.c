@@ -175,6 +175,9 @@ static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *
         /* The twin has taken it, so it is of a length that fits. */
         memcpy(c->nonce, iv, iv_len < MIRROR_NONCE_MAX ? iv_len : MIRROR_NONCE_MAX);
         c->nonce_len = iv_len;
+        /* libssl gives ChaCha20's fixed IV in this way. */
+        if (iv_len == rules(c)->tls_fixed_len)
+            memcpy(c->tls_fixed, iv, iv_len);
         c->stage = MIRROR_OPEN;
     } else if (c->stage == MIRROR_OPEN && c->aad_len != 0) {
         /* Half a message begun: what the twin makes of this is its own. */
