@@ -112,9 +112,12 @@ static int message_update(struct cipher_gcm *c, uint8_t *out, size_t *outl, cons
 
 static int message_final(struct cipher_gcm *c)
 {
+    size_t none = 0;
     int ok;
 
-    if (c->tls_aad_set || !message_begun(c))
+    if (c->tls_aad_set) /* no record, so it fails, and the AAD is used up */
+        return gcm_tls_record(c, NULL, &none, NULL, 0);
+    if (!message_begun(c))
         return 0;
     if (!c->aead.base.encrypting && c->aead.tag_len == AEAD_NO_TAG)
         return 0;
