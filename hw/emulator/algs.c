@@ -3,6 +3,8 @@
 
 #include <linux/virtio_crypto.h>
 
+#include "emulator/akcipher.h"
+
 /*
  * GCM with a 16-byte IV (where it is J0) is not done. The CCM nonce starts at
  * the second byte of the IV field (VIRTIO 1.2, section 5.9.7.9).
@@ -22,6 +24,8 @@ const struct alg algs[] = {
     {"aes-ccm", AEAD(CCM), AES_KEYS, .granule = 1, IV(7, 13), .iv_at = 1, TAG(4, 2)},
     {"chacha20-poly1305", AEAD(CHACHA20_POLY1305), .key_lens = {32}, .granule = 1, IV(12, 12),
      TAG(16, 1)},
+    {"rsa", .service = VIRTIO_CRYPTO_SERVICE_AKCIPHER, .number = AKCIPHER_RSA},
+    {"ecdsa", .service = VIRTIO_CRYPTO_SERVICE_AKCIPHER, .number = AKCIPHER_ECDSA},
 };
 
 const size_t algs_count = sizeof(algs) / sizeof(algs[0]);

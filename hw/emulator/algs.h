@@ -14,7 +14,9 @@
 struct alg {
     const char *name; /* in fault strings */
     uint8_t service;  /* VIRTIO_CRYPTO_SERVICE_* */
-    uint8_t number;   /* VIRTIO_CRYPTO_CIPHER_*, VIRTIO_CRYPTO_AEAD_*: a bit of the mask too */
+    uint8_t number;   /* VIRTIO_CRYPTO_CIPHER_*, VIRTIO_CRYPTO_AEAD_*, AKCIPHER_*:
+                         a bit of the mask too */
+    /* The rest is zero for asymmetric keys, see akcipher.c. */
     uint8_t key_lens[ALG_KEY_LENS]; /* bytes, 0: no further */
     uint8_t granule;                /* the data length is a multiple of it */
     uint8_t min_len;                /* shortest data other than none */

@@ -14,13 +14,25 @@
 #include <errno.h>
 #include <string.h>
 
+#include "emulator/akcipher.h"
 #include "emulator/device.h"
 
 #define FLF_LEGACY 56u
 
+/* Section 5.9.7.2.1.5: what follows key_len takes 44 bytes whatever it is. */
+struct akcipher_flf {
+    __le32 algo, key_type, key_len;
+    union {
+        struct virtio_crypto_rsa_session_para rsa;
+        struct virtio_crypto_ecdsa_session_para ecdsa;
+        uint8_t bytes[44];
+    } u;
+};
+
 union flf {
     struct virtio_crypto_sym_create_session_req sym;
     struct virtio_crypto_aead_session_para aead;
+    struct akcipher_flf akcipher;
     __le64 session_id;
     uint8_t bytes[FLF_LEGACY];
 };
@@ -63,16 +75,32 @@ static int check(const struct alg *alg, const struct wanted *want)
     return VIRTIO_CRYPTO_OK;
 }
 
+/* NULL: none such, or a fault says so. */
+static const struct alg *find(const struct emulator *e, uint32_t service, uint32_t number)
+{
+    const struct alg *alg = alg_find(service, number);
+    uint64_t bit = alg != NULL ? 1ull << (alg - algs) : 0;
+
+    return (e->faults.no_algo | e->faults.liar) & bit ? NULL : alg;
+}
+
+static int make_session(struct control *c, const struct engine_key *key, uint32_t aad_len)
+{
+    int status = session_create(&c->w->e->sessions, key, aad_len, c->w->index, &c->id);
+
+    if (status == VIRTIO_CRYPTO_NOSPC && !device_has(c->w->e, DEVICE_F_REVISION_1))
+        status = VIRTIO_CRYPTO_ERR;
+    return status;
+}
+
 static int create(struct control *c, uint32_t service, const struct wanted *want)
 {
-    struct emulator *e = c->w->e;
-    const struct alg *alg = alg_find(service, want->number);
-    uint64_t bit = alg != NULL ? 1ull << (alg - algs) : 0;
+    const struct alg *alg = find(c->w->e, service, want->number);
     uint8_t bytes[SESSION_KEY_MAX];
     struct engine_key key = {.alg = alg, .key = bytes, .key_len = want->key_len};
     int status;
 
-    if (alg == NULL || ((e->faults.no_algo | e->faults.liar) & bit))
+    if (alg == NULL)
         return VIRTIO_CRYPTO_NOTSUPP;
     status = check(alg, want);
     if (status != VIRTIO_CRYPTO_OK)
@@ -81,10 +109,8 @@ static int create(struct control *c, uint32_t service, const struct wanted *want
         return VIRTIO_CRYPTO_ERR;
     key.encrypt = want->op == VIRTIO_CRYPTO_OP_ENCRYPT;
     key.tag_len = want->tag_len;
-    status = session_create(&e->sessions, &key, want->aad_len, c->w->index, &c->id);
+    status = make_session(c, &key, want->aad_len);
     explicit_bzero(bytes, sizeof(bytes));
-    if (status == VIRTIO_CRYPTO_NOSPC && !device_has(e, DEVICE_F_REVISION_1))
-        status = VIRTIO_CRYPTO_ERR;
     return status;
 }
 
@@ -116,6 +142,40 @@ static int create_aead(struct control *c)
     return create(c, VIRTIO_CRYPTO_SERVICE_AEAD, &want);
 }
 
+static int create_akcipher(struct control *c)
+{
+    const struct akcipher_flf *flf = &c->flf.akcipher;
+    uint32_t type = le32toh(flf->key_type);
+    uint8_t bytes[AKCIPHER_KEY_MAX];
+    struct engine_key key = {
+        .alg = find(c->w->e, VIRTIO_CRYPTO_SERVICE_AKCIPHER, le32toh(flf->algo)),
+        .key = bytes,
+        .key_len = le32toh(flf->key_len),
+        .ak.is_private = type == VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_PRIVATE,
+    };
+    struct akcipher_key parsed;
+    int status = VIRTIO_CRYPTO_ERR;
+
+    if (key.alg == NULL)
+        return VIRTIO_CRYPTO_NOTSUPP;
+    if (key.alg->number == AKCIPHER_RSA) {
+        key.ak.padding = le32toh(flf->u.rsa.padding_algo);
+        key.ak.hash = le32toh(flf->u.rsa.hash_algo);
+    } else {
+        key.ak.curve = le32toh(flf->u.ecdsa.curve_id);
+    }
+    if (!key.ak.is_private && type != VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_PUBLIC)
+        return VIRTIO_CRYPTO_ERR;
+    if (c->left != key.key_len || key.key_len > sizeof(bytes) || key.key_len == 0)
+        return VIRTIO_CRYPTO_ERR;
+    if (cursor_read(&c->in, bytes, key.key_len))
+        status = akcipher_parse(&key, &parsed);
+    if (status == VIRTIO_CRYPTO_OK)
+        status = make_session(c, &key, 0);
+    explicit_bzero(bytes, key.key_len);
+    return status;
+}
+
 static int destroy(struct control *c)
 {
     return session_destroy(&c->w->e->sessions, le64toh(c->flf.session_id), c->row->opcode >> 8);
@@ -129,8 +189,10 @@ static const struct op_row ops[] = {
      CREATED, create_cipher},
     {VIRTIO_CRYPTO_AEAD_CREATE_SESSION, sizeof(struct virtio_crypto_aead_session_para), CREATED,
      create_aead},
+    {VIRTIO_CRYPTO_AKCIPHER_CREATE_SESSION, sizeof(struct akcipher_flf), CREATED, create_akcipher},
     {VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION, sizeof(__le64), DESTROYED, destroy},
     {VIRTIO_CRYPTO_AEAD_DESTROY_SESSION, sizeof(__le64), DESTROYED, destroy},
+    {VIRTIO_CRYPTO_AKCIPHER_DESTROY_SESSION, sizeof(__le64), DESTROYED, destroy},
 };
 
 static const struct op_row *op_of(uint32_t opcode)

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emulator/akcipher.h"
 #include "emulator/device.h"
 
 #define FLF_LEGACY 48u
@@ -37,14 +38,15 @@ struct data {
     uint32_t iv_len;           /* as stated */
     uint32_t iv_field;         /* bytes that it takes in the request */
     uint32_t src_len, dst_len; /* as stated */
-    uint32_t aad_len, tag_len; /* 0: not an AEAD */
-    uint32_t len;              /* of the text itself */
+    uint32_t aad_len, tag_len; /* 0: not an AEAD; aad_len: what is verified, too */
+    uint32_t len;              /* of the text itself; AKCIPHER: of the result */
     struct virtio_crypto_op_header header;
 };
 
 union flf {
     struct virtio_crypto_sym_data_req sym;
     struct aead_flf aead;
+    struct virtio_crypto_akcipher_para akcipher;
     uint8_t bytes[FLF_LEGACY];
 };
 
@@ -82,16 +84,41 @@ static int parse_aead(const union flf *flf, struct data *d)
     return VIRTIO_CRYPTO_OK;
 }
 
+/* To verify, the signature comes first and what was signed behind it, whose
+ * length is stated as the destination's; then there is no destination. */
+static int parse_akcipher(const union flf *flf, struct data *d)
+{
+    d->src_len = le32toh(flf->akcipher.src_data_len);
+    d->dst_len = le32toh(flf->akcipher.dst_data_len);
+    if (le32toh(d->header.opcode) == VIRTIO_CRYPTO_AKCIPHER_VERIFY) {
+        d->aad_len = d->dst_len;
+        d->dst_len = 0;
+    }
+    return VIRTIO_CRYPTO_OK;
+}
+
+#define AKCIPHER_FLF sizeof(struct virtio_crypto_akcipher_para)
+
+/* How a request of a session is done once its lengths are known to be right:
+ * run answers VIRTIO_CRYPTO_*. */
+typedef int run_fn(struct worker *w, struct session *s, struct data *d, uint64_t stated);
+static run_fn run_symmetric, run_akcipher;
+
 static const struct service_row {
     uint32_t opcode;
     bool encrypt;
     uint32_t flf_len; /* with REVISION_1 */
     int (*parse)(const union flf *flf, struct data *d);
+    run_fn *run;
 } services[] = {
-    {VIRTIO_CRYPTO_CIPHER_ENCRYPT, true, FLF_LEGACY, parse_cipher},
-    {VIRTIO_CRYPTO_CIPHER_DECRYPT, false, FLF_LEGACY, parse_cipher},
-    {VIRTIO_CRYPTO_AEAD_ENCRYPT, true, sizeof(struct aead_flf), parse_aead},
-    {VIRTIO_CRYPTO_AEAD_DECRYPT, false, sizeof(struct aead_flf), parse_aead},
+    {VIRTIO_CRYPTO_CIPHER_ENCRYPT, true, FLF_LEGACY, parse_cipher, run_symmetric},
+    {VIRTIO_CRYPTO_CIPHER_DECRYPT, false, FLF_LEGACY, parse_cipher, run_symmetric},
+    {VIRTIO_CRYPTO_AEAD_ENCRYPT, true, sizeof(struct aead_flf), parse_aead, run_symmetric},
+    {VIRTIO_CRYPTO_AEAD_DECRYPT, false, sizeof(struct aead_flf), parse_aead, run_symmetric},
+    {VIRTIO_CRYPTO_AKCIPHER_ENCRYPT, true, AKCIPHER_FLF, parse_akcipher, run_akcipher},
+    {VIRTIO_CRYPTO_AKCIPHER_DECRYPT, false, AKCIPHER_FLF, parse_akcipher, run_akcipher},
+    {VIRTIO_CRYPTO_AKCIPHER_SIGN, true, AKCIPHER_FLF, parse_akcipher, run_akcipher},
+    {VIRTIO_CRYPTO_AKCIPHER_VERIFY, false, AKCIPHER_FLF, parse_akcipher, run_akcipher},
 };
 
 static const struct service_row *service_of(uint32_t opcode)
@@ -203,6 +230,26 @@ static int run(struct worker *w, struct session *s, const struct data *d)
     return status;
 }
 
+static int run_symmetric(struct worker *w, struct session *s, struct data *d, uint64_t stated)
+{
+    int status = check(s, d, stated + d->dst_len);
+
+    return status == VIRTIO_CRYPTO_OK ? run(w, s, d) : status;
+}
+
+static int run_akcipher(struct worker *w, struct session *s, struct data *d, uint64_t stated)
+{
+    struct akcipher_request req = {
+        .opcode = le32toh(d->header.opcode),
+        .src_len = d->src_len,
+        .digest_len = d->aad_len,
+        .dst_len = d->dst_len,
+        .head = (uint32_t)(w->chain.in_len - stated),
+    };
+
+    return akcipher_run(w, s, &req, &d->len);
+}
+
 static int serve(struct worker *w, const struct service_row *row, struct data *d,
                  const union flf *flf, uint32_t flf_len)
 {
@@ -224,24 +271,23 @@ static int serve(struct worker *w, const struct service_row *row, struct data *d
     s = session_get(&e->sessions, le64toh(d->header.session_id));
     if (s == NULL)
         return VIRTIO_CRYPTO_INVSESS;
-    if (s->alg->service != row->opcode >> 8)
-        status = VIRTIO_CRYPTO_INVSESS;
-    else
-        status = check(s, d, stated + d->dst_len);
-    if (status == VIRTIO_CRYPTO_OK)
-        status = run(w, s, d);
+    status = VIRTIO_CRYPTO_INVSESS;
+    if (s->alg->service == row->opcode >> 8)
+        status = row->run(w, s, d, stated);
     session_put(s);
     return status;
 }
 
-/* Reads header and fields, and has the request done. -EINVAL: no header. */
-static int request(struct worker *w, const struct fault_strike *strike)
+/* Reads header and fields, and has the request done; *result: bytes of the
+ * destination that are good. -EINVAL: no header. */
+static int request(struct worker *w, const struct fault_strike *strike, uint32_t *result)
 {
     struct cursor in = chain_in(&w->chain);
     const struct service_row *row;
     struct data d;
     union flf flf;
     uint32_t flf_len;
+    int status;
 
     memset(&d, 0, sizeof(d));
     if (w->chain.in_len < sizeof(d.header))
@@ -256,7 +302,12 @@ static int request(struct worker *w, const struct fault_strike *strike)
         return -EINVAL;
     if (!cursor_read(&in, &flf, flf_len))
         return VIRTIO_CRYPTO_ERR;
-    return strike->status >= 0 ? strike->status : serve(w, row, &d, &flf, flf_len);
+    if (strike->status >= 0)
+        return strike->status;
+    status = serve(w, row, &d, &flf, flf_len);
+    if (status == VIRTIO_CRYPTO_OK && row->run == run_akcipher)
+        *result = d.len;
+    return status;
 }
 
 static void flip(const struct chain *c)
@@ -272,18 +323,17 @@ int crypto_data(struct worker *w, const struct fault_strike *strike, uint32_t *l
 {
     struct chain *c = &w->chain;
     struct cursor out = chain_out(c);
+    uint32_t result = (uint32_t)c->out_len - 1;
     uint8_t code;
-    int status = c->out_len == 0 ? -EINVAL : request(w, strike);
+    int status = c->out_len == 0 ? -EINVAL : request(w, strike, &result);
 
     if (status < 0) {
         emulator_fail(w->e);
         return -EINVAL;
     }
-    *len = (uint32_t)c->out_len;
+    *len = result + 1;
     /* No unverified or stale text beside an error: so all of it is written. */
-    if (status == VIRTIO_CRYPTO_OK)
-        cursor_skip(&out, *len - 1);
-    else if (!cursor_zero(&out, *len - 1))
+    if (status != VIRTIO_CRYPTO_OK && !cursor_zero(&out, result))
         *len = 0;
     if (strike->flip)
         flip(c);

@@ -7,7 +7,8 @@
  *   virtio.c    common configuration, negotiation, queue registers, reset
  *   service.c   threads: from the doorbell to the used entry
  *   ring.c      available and used ring;  chain.c  descriptors
- *   crypto.c, control.c   requests;  session.c  keys;  engine_*.c  computation
+ *   crypto.c, control.c   requests;  akcipher.c  those of asymmetric keys
+ *   session.c   keys;  engine_*.c  computation
  *   faults.c    misbehaviour on request
  *
  * Locks, outer first: bus, then one of { a queue's, sessions', delay list's,

@@ -9,7 +9,7 @@
  * configuration to be loaded. When that is what loads vcrypto, its thread is
  * waiting for this one to answer the self test.
  */
-#include "emulator/engine.h"
+#include "emulator/engine_libcrypto.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +44,7 @@ struct functions {
 struct row;
 
 struct state {
+    struct engine_libcrypto_state head;
     const struct row *row;
     struct functions fn;
     void *ctx;
@@ -202,7 +203,7 @@ static void *libcrypto_start(void)
     return lc;
 }
 
-static void libcrypto_close(void *state)
+static void close_state(void *state)
 {
     struct state *st = state;
 
@@ -266,10 +267,14 @@ static void *libcrypto_open(void *engine, const struct engine_key *key)
 {
     const struct libcrypto *lc = engine;
     const struct row *row = row_of(key->alg);
-    struct state *st = calloc(1, sizeof(*st));
+    struct state *st;
 
+    if (key->alg->service == VIRTIO_CRYPTO_SERVICE_AKCIPHER)
+        return engine_libcrypto_ak_open(lc->libctx, key);
+    st = calloc(1, sizeof(*st));
     if (st == NULL)
         return NULL;
+    st->head.close = close_state;
     st->row = row;
     st->key = key->key;
     st->key_len = key->key_len;
@@ -278,10 +283,17 @@ static void *libcrypto_open(void *engine, const struct engine_key *key)
     if (row != NULL && find(lc, row, key->key_len, &st->fn))
         st->ctx = st->fn.newctx(OSSL_PROVIDER_get0_provider_ctx(lc->provider));
     if (st->ctx == NULL || !init(st, st->key, NULL, 0)) {
-        libcrypto_close(st);
+        close_state(st);
         return NULL;
     }
     return st;
+}
+
+static void libcrypto_close(void *state)
+{
+    struct engine_libcrypto_state *head = state;
+
+    head->close(state);
 }
 
 static int libcrypto_run(void *state, const struct engine_op *op)
@@ -303,6 +315,7 @@ const struct engine_ops engine_libcrypto = {
     .stop = libcrypto_stop,
     .open = libcrypto_open,
     .run = libcrypto_run,
+    .run_ak = engine_libcrypto_ak_run,
     .close = libcrypto_close,
     .thread_end = libcrypto_thread_end,
 };

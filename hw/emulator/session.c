@@ -59,7 +59,9 @@ static void session_free(struct session *session)
     for (unsigned i = 0; i < session->nstates; i++)
         if (session->states[i] != NULL)
             session->engine->close(session->states[i]);
-    explicit_bzero(session->key, sizeof(session->key));
+    if (session->key != NULL)
+        explicit_bzero(session->key, session->key_len);
+    free(session->key);
     free(session);
 }
 
@@ -70,8 +72,15 @@ static struct session *session_new(struct sessions *s, const struct engine_key *
 
     if (session == NULL)
         return NULL;
+    /* A key of no bytes is not told from no memory: no algorithm has one. */
+    session->key = malloc(key->key_len);
+    if (session->key == NULL) {
+        free(session);
+        return NULL;
+    }
     atomic_init(&session->refs, 1);
     session->alg = key->alg;
+    session->ak = key->ak;
     session->engine = s->engine;
     session->encrypt = key->encrypt;
     session->key_len = key->key_len;
@@ -176,6 +185,7 @@ void *session_state(const struct sessions *s, struct session *session, unsigned 
         .key = session->key,
         .key_len = session->key_len,
         .tag_len = session->tag_len,
+        .ak = session->ak,
     };
 
     if (session->states[thread] == NULL)

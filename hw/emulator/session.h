@@ -13,6 +13,7 @@
 
 #include "emulator/engine.h"
 
+/* Of symmetric keys; see AKCIPHER_KEY_MAX for others. */
 #define SESSION_KEY_MAX 64
 
 struct session {
@@ -22,7 +23,8 @@ struct session {
     const struct engine_ops *engine;
     bool encrypt;
     uint32_t key_len, tag_len, aad_len;
-    uint8_t key[SESSION_KEY_MAX];
+    struct engine_ak ak;
+    uint8_t *key; /* of key_len bytes, ours */
     unsigned nstates;
     /* The engine's state of each service thread, made at its first use;
      * touched by that thread only, and by whoever drops the last reference. */

@@ -338,7 +338,7 @@ static void fill_config(struct emulator *e)
 {
     struct virtio_crypto_config *c = &e->config;
     uint64_t cipher = 0;
-    uint32_t services = 0, aead = 0;
+    uint32_t services = 0, aead = 0, akcipher = 0;
 
     for (size_t i = 0; i < algs_count; i++) {
         if (e->faults.no_algo >> i & 1)
@@ -348,6 +348,8 @@ static void fill_config(struct emulator *e)
             cipher |= 1ull << algs[i].number;
         else if (algs[i].service == VIRTIO_CRYPTO_SERVICE_AEAD)
             aead |= 1u << algs[i].number;
+        else if (algs[i].service == VIRTIO_CRYPTO_SERVICE_AKCIPHER)
+            akcipher |= 1u << algs[i].number;
     }
     c->status = htole32(VIRTIO_CRYPTO_S_HW_READY);
     c->max_dataqueues = htole32(e->nqueues - 1);
@@ -355,6 +357,7 @@ static void fill_config(struct emulator *e)
     c->cipher_algo_l = htole32((uint32_t)cipher);
     c->cipher_algo_h = htole32((uint32_t)(cipher >> 32));
     c->aead_algo = htole32(aead);
+    c->akcipher_algo = htole32(akcipher);
     c->max_cipher_key_len = htole32(SESSION_KEY_MAX);
     c->max_size = htole64(DEVICE_MAX_SIZE);
 }
