@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,11 +69,25 @@ static struct offload *offload_new(struct provctx *prov)
     return off;
 }
 
+/*
+ * libssl takes a paused job for a failed one when it finds an error in the
+ * queue (SSL_get_error). An alert about an error that libssl has just raised is
+ * such a case: it would never be sent.
+ */
+static bool may_pause(void)
+{
+    return ERR_peek_error() == 0;
+}
+
 static bool wanted(struct provctx *prov, const struct offload_want *want,
                    enum software_cause *cause)
 {
-    if (async_job() == NULL && !prov->config.sync_offload)
+    bool in_job = async_job() != NULL;
+
+    if (!in_job && !prov->config.sync_offload)
         *cause = SW_NO_JOB;
+    else if (in_job && !may_pause())
+        *cause = SW_ERRORS;
     else if (want->len < want->min_bytes)
         *cause = SW_SMALL;
     else if (!hw_pool_supports(prov->pool, want->alg, want->key_len, NULL))

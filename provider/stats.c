@@ -33,6 +33,8 @@ static const struct figure device_figures[] = {
     {PREFIX "kicks", DEVICE(kicks)},
     {PREFIX "backlogged", DEVICE(backlogged)},
     {PREFIX "resets", DEVICE(resets)},
+    {PREFIX "removals", DEVICE(removals)},
+    {PREFIX "returns", DEVICE(returns)},
     {PREFIX "sessions-created", DEVICE(sessions_created)},
     {PREFIX "sessions-evicted", DEVICE(sessions_evicted)},
 };
@@ -56,6 +58,7 @@ static const char *const software_figures[SW_CAUSES] = {
     [SW_STREAM] = SOFTWARE "stream",
     [SW_RECORD] = SOFTWARE "record",
     [SW_NO_MEMORY] = SOFTWARE "no-memory",
+    [SW_ERRORS] = SOFTWARE "errors",
     [SW_FORK] = SOFTWARE "fork",
 };
 

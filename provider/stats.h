@@ -26,6 +26,7 @@ enum software_cause {
     SW_STREAM,       /* an AEAD message that a one-shot device cannot follow */
     SW_RECORD,       /* a TLS record whose padding and MAC are removed in constant time */
     SW_NO_MEMORY,    /* none left for a request */
+    SW_ERRORS,       /* errors were in the queue: pausing would look like failing */
     SW_FORK,         /* submitted before a fork, redone in the child */
     SW_CAUSES
 };
