@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lock.h"
 #include "transport.h"
 
 /* A small record, an Ethernet frame's worth and more, a TLS record with all
@@ -67,7 +68,7 @@ int dma_pool_init(struct dma_pool *p, size_t limit)
 {
     memset(p, 0, sizeof(*p));
     p->limit = limit;
-    return -pthread_mutex_init(&p->lock, NULL);
+    return lock_init(&p->lock);
 }
 
 static void free_batch(struct dma_batch *b)

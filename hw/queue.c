@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "lock.h"
+
 /* How many completions are taken under one hold of the lock. */
 #define REAP_BATCH 64
 /* The backlog behind a full ring, in rings. */
@@ -25,7 +27,7 @@ int queue_init(struct queue *q, struct device *dev, unsigned index)
     TAILQ_INIT(&q->backlog);
     TAILQ_INIT(&q->overdue);
     TAILQ_INIT(&q->starved);
-    return -pthread_mutex_init(&q->lock, NULL);
+    return lock_init(&q->lock);
 }
 
 void queue_fini(struct queue *q)
@@ -336,6 +338,9 @@ uint64_t queue_deadlines(struct queue *q, uint64_t now)
         request_overdue(late[i]);
         hw_request_unref(&late[i]->pub);
     }
+    /* It may have been reset by someone else, which nothing tells us. */
+    if (n != 0 && q->dev->ops->service(q->dev, true) != 0)
+        device_fail(q->dev);
     request_finish_all(&unplaced, -ETIMEDOUT);
     request_finish_all(&hungry, -EAGAIN);
     return next;
