@@ -161,6 +161,23 @@ START_TEST(aead_lengths_of_the_session)
 }
 END_TEST
 
+START_TEST(session_of_another_service)
+{
+    const struct foreign_vector *v[] = {foreign_vector_named("gcm-128"),
+                                        foreign_vector_named("cbc-128")};
+    struct foreign f;
+    struct foreign_request r;
+    uint64_t id;
+
+    foreign_open(&f, &one_thread);
+    foreign_start(&f, REVISION_1, 0);
+    ck_assert_uint_eq(foreign_session(&f, v[_i], true, &id), VIRTIO_CRYPTO_OK);
+    foreign_make(&f, &r, v[1 - _i], true, false, id);
+    ck_assert_uint_eq(foreign_run(&f, &r, 0, NULL), VIRTIO_CRYPTO_INVSESS);
+    foreign_close(&f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("control queue");
@@ -172,6 +189,7 @@ int main(void)
     tcase_add_loop_test(tc, bent_sessions, 0, sizeof(bends) / sizeof(bends[0]));
     tcase_add_test(tc, refused_key);
     tcase_add_test(tc, aead_lengths_of_the_session);
+    tcase_add_loop_test(tc, session_of_another_service, 0, 2);
     suite_add_tcase(s, tc);
     return support_run(s);
 }

@@ -171,7 +171,10 @@ static unsigned table_endless(struct foreign *f, struct vring_desc *d, uint64_t 
 
 static unsigned table_next_outside(struct foreign *f, struct vring_desc *d, uint64_t at)
 {
-    desc((struct vring_desc *)(f->mem + (at - FOREIGN_IOVA)), at, 72, NEXT, 1);
+    struct vring_desc *t = (struct vring_desc *)(f->mem + (at - FOREIGN_IOVA));
+
+    desc(&t[0], at, 72, NEXT, 1);
+    desc(&t[1], at + 100, 1, WRITE, 0); /* good, but not in the table */
     desc(&d[0], at, 16, TABLE, 0);
     return 0;
 }
@@ -243,9 +246,14 @@ END_TEST
 START_TEST(index_jumps)
 {
     struct foreign f;
+    uint64_t at;
 
     foreign_open(&f, &one_thread);
     foreign_start(&f, INDIRECT, 16);
+    /* Each single entry would be good. */
+    at = foreign_iova(&f, foreign_alloc(&f, 4096, 16));
+    desc(&f.q[0].desc[0], at, 72, NEXT, 1);
+    desc(&f.q[0].desc[1], at + 100, 1, WRITE, 0);
     __atomic_store_n(&f.q[0].avail->idx, htole16(17), __ATOMIC_SEQ_CST);
     foreign_ring(&f, &f.q[0]);
     expect_needs_reset(&f);

@@ -197,18 +197,23 @@ static void stop(struct running *r)
     munmap(r->data, PAGE);
 }
 
-/* An unknown opcode: answered NOTSUPP, and all memory is used. */
-static void ask(struct running *r)
+/* An unknown opcode, answered NOTSUPP, of so many bytes. */
+static void ask_long(struct running *r, uint32_t len)
 {
     unsigned n = r->avail->idx % (SIZE / 2);
     unsigned at = 32 * n, d = 2 * n;
 
     memset(r->data + at, 0xff, 16);
-    r->desc[d] = (struct vring_desc){r->at_data + at, 16, VRING_DESC_F_NEXT, (uint16_t)(d + 1)};
+    r->desc[d] = (struct vring_desc){r->at_data + at, len, VRING_DESC_F_NEXT, (uint16_t)(d + 1)};
     r->desc[d + 1] = (struct vring_desc){r->at_data + at + 16, 16, VRING_DESC_F_WRITE, 0};
     r->avail->ring[r->avail->idx % SIZE] = (uint16_t)d;
     __atomic_store_n(&r->avail->idx, (uint16_t)(r->avail->idx + 1), __ATOMIC_SEQ_CST);
     r->t->ops->write(r->t, BAR, NOTIFY + 4 * r->index, 2, r->index);
+}
+
+static void ask(struct running *r)
+{
+    ask_long(r, 16);
 }
 
 static bool signalled(int fd, int ms)
@@ -238,6 +243,24 @@ START_TEST(interrupt_is_an_eventfd)
     ck_assert_int_eq(r.t->ops->irq_connect(r.t, 3, r.fd), 0);
     ask(&r);
     ck_assert(signalled(r.fd[2], 5000));
+    stop(&r);
+}
+END_TEST
+
+/* A mapping ends where it ends. */
+START_TEST(beyond_the_mapping)
+{
+    struct running r;
+
+    start(&r);
+    ask_long(&r, PAGE);
+    ck_assert(signalled(r.fd[2], 5000));
+    ck_assert_uint_eq(r.data[16 + 8], VIRTIO_CRYPTO_NOTSUPP);
+    stop(&r);
+    start(&r);
+    ask_long(&r, PAGE + 1);
+    ck_assert(signalled(r.fd[2], 5000));
+    ck_assert_uint_eq(r.data[16 + 8], VIRTIO_CRYPTO_ERR);
     stop(&r);
 }
 END_TEST
@@ -279,10 +302,15 @@ START_TEST(unmap_in_the_middle)
     struct running r;
 
     start(&r);
-    for (unsigned round = 0; round < 400; round++) {
-        for (unsigned i = 0; i < round % 4; i++)
+    for (unsigned round = 0; round < 2000; round++) {
+        uint16_t before = r.used->idx;
+        for (unsigned i = 0; i < 8; i++)
             ask(&r);
+        /* The first few are through: then the next ones are in work. */
+        while ((uint16_t)(__atomic_load_n(&r.used->idx, __ATOMIC_ACQUIRE) - before) < round % 4)
+            ;
         r.t->ops->dma_unmap(r.t, r.at_data, PAGE);
+        memset(r.data, 0, PAGE);
         munmap(r.data, PAGE);
         r.data = pages(1);
         ck_assert_int_eq(r.t->ops->dma_map(r.t, r.data, PAGE, &r.at_data), 0);
@@ -304,6 +332,7 @@ int main(void)
     tcase_add_test(tc, mapping);
     tcase_add_test(tc, many_mappings);
     tcase_add_test(tc, interrupt_is_an_eventfd);
+    tcase_add_test(tc, beyond_the_mapping);
     tcase_add_test(tc, unmapped_data);
     tcase_add_test(tc, unmapped_rings);
     tcase_add_test(tc, unmap_in_the_middle);
