@@ -9,6 +9,7 @@
 
 #include "device.h"
 #include "queue.h"
+#include "selftest.h"
 #include "transport.h"
 
 /* Pauses between attempts to bring a failed device back. */
@@ -43,6 +44,12 @@ static void give_up(struct device *dev)
     atomic_fetch_add_explicit(&dev->resets, 1, memory_order_relaxed);
 }
 
+void completion_absent(struct device *dev)
+{
+    atomic_store(&dev->state, DEVICE_FAILED);
+    back_off(dev);
+}
+
 /* Someone wants the function, and waits for us to let it go. */
 static void let_go(struct device *dev)
 {
@@ -50,9 +57,29 @@ static void let_go(struct device *dev)
     device_drain(dev, -EIO);
     device_hardware_down(dev);
     back_off(dev);
+    atomic_fetch_add_explicit(&dev->removals, 1, memory_order_relaxed);
+    device_notice(dev, "taken away; its work goes elsewhere until it is back");
 }
 
-/* Resets the function, or where it has gone, looks whether it is back. */
+/* Where the hardware has gone: whether it is back, and is what it was. */
+static int come_back(struct device *dev)
+{
+    struct device_caps caps;
+    struct hw_error err;
+    int rc = selftest_open(dev->spec, dev->index, &dev->cfg, &caps, &err);
+
+    if (rc == 0 && !selftest_covers(&caps, &dev->caps))
+        rc = -EIO;
+    if (rc == 0)
+        rc = device_hardware_up(dev, &err);
+    if (rc != 0)
+        return rc;
+    atomic_fetch_add_explicit(&dev->returns, 1, memory_order_relaxed);
+    device_notice(dev, "back in service");
+    return 0;
+}
+
+/* Brings the function back, by a reset where it is still there. */
 static void try_again(struct device *dev)
 {
     struct hw_error err;
@@ -60,7 +87,7 @@ static void try_again(struct device *dev)
 
     if (device_now() < dev->retry_at)
         return;
-    rc = dev->transport != NULL ? dev->ops->start(dev, &err) : device_hardware_up(dev, &err);
+    rc = dev->transport != NULL ? dev->ops->start(dev, &err) : come_back(dev);
     if (rc != 0) {
         back_off(dev);
         return;

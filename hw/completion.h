@@ -11,6 +11,8 @@
 
 struct device;
 
+/* Before completion_start: the hardware is not there yet, and looked for. */
+void completion_absent(struct device *dev);
 int completion_start(struct device *dev);
 /* Returns when the thread has ended; it finishes the batch at hand. */
 void completion_stop(struct device *dev);

@@ -47,6 +47,16 @@ void device_wake(struct device *dev)
     (void)!write(dev->wake_fd, &one, sizeof(one));
 }
 
+void device_notice(const struct device *dev, const char *text)
+{
+    char line[sizeof(dev->name) + 256];
+
+    if (dev->cfg.notice == NULL)
+        return;
+    snprintf(line, sizeof(line), "%s: %.250s", dev->name, text);
+    dev->cfg.notice(line);
+}
+
 void device_fail(struct device *dev)
 {
     enum device_state running = DEVICE_RUNNING;
@@ -168,6 +178,9 @@ static int up_device(struct device *dev, struct hw_error *err)
 
 static void down_device(struct device *dev)
 {
+    if (atomic_load_explicit(&dev->state, memory_order_relaxed) == DEVICE_RUNNING &&
+        atomic_load(&dev->in_flight) == 0)
+        dev->ops->farewell(dev);
     device_drain(dev, -ECANCELED);
 }
 
@@ -273,6 +286,7 @@ static int new_device(const char *spec, unsigned index, const struct hw_config *
     dev->spec = copy(spec);
     dev->index = index;
     device_name(spec, index, dev->name, sizeof(dev->name));
+    atomic_init(&dev->nqueues, 1);
     /* These locks are plain, and so cannot fail. */
     (void)dma_pool_init(&dev->dma, DEVICE_DMA_LIMIT);
     (void)session_table_init(&dev->sessions);
@@ -290,23 +304,35 @@ static int new_device(const char *spec, unsigned index, const struct hw_config *
     return 0;
 }
 
-int device_open(const char *spec, unsigned index, const struct hw_config *cfg, bool probing,
-                struct device **out, struct hw_error *err)
+static int begin_service(struct device *dev, const struct device_caps *caps, struct hw_error *err)
+{
+    int rc = device_hardware_up(dev, err);
+
+    dev->caps = *caps;
+    if (rc == -EBUSY)
+        completion_absent(dev);
+    else if (rc != 0)
+        return rc;
+    rc = completion_start(dev);
+    if (rc != 0 && dev->transport != NULL)
+        device_hardware_down(dev);
+    return rc;
+}
+
+int device_open(const char *spec, unsigned index, const struct hw_config *cfg,
+                const struct device_caps *caps, struct device **out, struct hw_error *err)
 {
     struct device *dev = NULL;
     int rc = new_device(spec, index, cfg, &dev);
 
     if (rc != 0)
         return rc;
-    if (probing) {
+    if (caps == NULL) {
         dev->probing = true;
         dev->cfg.emulator_threads = 0;
-    }
-    rc = device_hardware_up(dev, err);
-    if (rc == 0 && !probing) {
-        rc = completion_start(dev);
-        if (rc != 0)
-            device_hardware_down(dev);
+        rc = device_hardware_up(dev, err);
+    } else {
+        rc = begin_service(dev, caps, err);
     }
     if (rc != 0) {
         free_device(dev);

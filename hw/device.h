@@ -58,13 +58,16 @@ struct driver_ops {
 
     /*
      * Once after the transport is open: reads what the device offers into
-     * dev->nqueues, dev->nirqs and dev->caps. stop must leave priv alone,
+     * dev->nqueues, dev->nirqs and dev->offered. stop must leave priv alone,
      * detach releases it.
      */
     int (*attach)(struct device *dev, struct hw_error *err);
     void (*detach)(struct device *dev);
     /* From reset to working. May be called again after stop. */
     int (*start)(struct device *dev, struct hw_error *err);
+    /* A working device without requests is about to be stopped for good: takes
+     * from it what it would keep. */
+    void (*farewell)(struct device *dev);
     /* Resets the device: it reaches no memory of ours afterwards. Requests
      * that waited for a session are moved to orphans. No lock held. */
     void (*stop)(struct device *dev, struct request_list *orphans);
@@ -101,6 +104,7 @@ struct device_caps {
     size_t granularity[HW_ALG_COUNT];
     bool rsa_raw, rsa_pkcs1;
     size_t max_len;
+    unsigned queues;
 };
 
 struct device {
@@ -116,8 +120,9 @@ struct device {
     void *priv; /* the driver's, NULL: not attached */
     struct dma_pool dma;
     struct session_table sessions;
-    struct device_caps caps;
-    unsigned nqueues;
+    struct device_caps offered; /* what it says of itself; who brings it up looks */
+    struct device_caps caps;    /* what a self test confirmed; does not change in use */
+    atomic_uint nqueues;        /* 1 before the hardware was ever up */
     struct queue queues[DEVICE_QUEUES_MAX];
 
     /*
@@ -144,6 +149,7 @@ struct device {
     int irq_fds[DEVICE_IRQS_MAX];
     uint64_t retry_at, backoff; /* ns; completion thread only */
     _Atomic uint64_t interrupts, polls, resets, sessions_created, sessions_evicted;
+    _Atomic uint64_t removals, returns;
 };
 
 /* ns, CLOCK_MONOTONIC_COARSE: some ms of grain is fine for deadlines. */
@@ -157,13 +163,17 @@ int device_key_class(enum hw_alg alg, size_t key_len);
 
 /*
  * Opens the entry of the list as its index'th namesake, brings it up, starts
- * its thread. With probing it starts none, and asks an emulator to do without
- * as well: a provider may be loaded inside OpenSSL's own initialisation, where
- * libcrypto makes every other thread wait. Completions are then found by
- * completion_poll, deadlines are not looked at, and a failed device stays so.
+ * its thread. caps is what a self test confirmed. A device that another process
+ * has is out of service until it is free: that is no error, but err says so.
+ *
+ * With caps NULL, to find out, it starts no thread, and asks an emulator to do
+ * without as well: a provider may be loaded inside OpenSSL's own
+ * initialisation, where libcrypto makes every other thread wait. Completions are
+ * then found by completion_poll, deadlines are not looked at, and a failed
+ * device stays so.
  */
-int device_open(const char *spec, unsigned index, const struct hw_config *cfg, bool probing,
-                struct device **out, struct hw_error *err);
+int device_open(const char *spec, unsigned index, const struct hw_config *cfg,
+                const struct device_caps *caps, struct device **out, struct hw_error *err);
 /* Everything in flight is finished with -ECANCELED. Must not hold a lock that
  * a complete() may want. */
 void device_close(struct device *dev);
@@ -181,5 +191,8 @@ void device_hardware_down(struct device *dev);
 void device_drain(struct device *dev, int status);
 
 void device_wake(struct device *dev);
+
+/* A line for whoever configured the device: its name, ": ", and the text. */
+void device_notice(const struct device *dev, const char *text);
 
 #endif

@@ -63,6 +63,7 @@ static void read_caps(struct vc_device *vc, struct device_caps *caps)
     uint64_t room = DEVICE_AAD_MAX + HW_IV_MAX + HW_TAG_MAX;
 
     memset(caps, 0, sizeof(*caps));
+    caps->queues = vc->dev->nqueues;
     caps->max_len = DEVICE_LEN_MAX;
     if (vc->cfg.max_size < DEVICE_LEN_MAX + room)
         caps->max_len = vc->cfg.max_size > room ? (size_t)(vc->cfg.max_size - room) : 0;
@@ -146,7 +147,7 @@ static int size_up(struct vc_device *vc, struct hw_error *err)
         return -ENODEV;
     }
     vc->ctrl.index = (uint16_t)data;
-    dev->nqueues = data < DEVICE_QUEUES_MAX ? data : DEVICE_QUEUES_MAX;
+    atomic_store(&dev->nqueues, data < DEVICE_QUEUES_MAX ? data : DEVICE_QUEUES_MAX);
     if (vectors == 0) {
         say(err, "the function has no MSI-X interrupts");
         return -ENODEV;
@@ -204,7 +205,7 @@ static int attach(struct device *dev, struct hw_error *err)
         detach(dev);
         return rc;
     }
-    read_caps(vc, &dev->caps);
+    read_caps(vc, &dev->offered);
     return 0;
 }
 
@@ -279,6 +280,7 @@ static int start(struct device *dev, struct hw_error *err)
         if (rc != 0)
             say(err, "the device refuses its virtqueues");
     }
+    vc_control_start(vc);
     if (rc != 0) {
         virtio_pci_add_status(&vc->pci, VIRTIO_CONFIG_S_FAILED);
         (void)virtio_pci_reset(&vc->pci);
@@ -286,6 +288,11 @@ static int start(struct device *dev, struct hw_error *err)
     }
     virtio_pci_add_status(&vc->pci, VIRTIO_CONFIG_S_DRIVER_OK);
     return 0;
+}
+
+static void farewell(struct device *dev)
+{
+    vc_control_farewell(vc_of(dev));
 }
 
 static void stop(struct device *dev, struct request_list *orphans)
@@ -425,11 +432,19 @@ static bool irq_on(struct queue *q)
     return virtqueue_irq_on(&ring->vq);
 }
 
+/* It asks for a reset, or has had one behind our back, or is gone (all ones). */
+static bool works(struct vc_device *vc)
+{
+    const unsigned good = VIRTIO_CONFIG_S_DRIVER_OK;
+
+    return (virtio_pci_status(&vc->pci) & (good | VIRTIO_CONFIG_S_NEEDS_RESET)) == good;
+}
+
 static int service(struct device *dev, bool changed)
 {
     struct vc_device *vc = vc_of(dev);
 
-    if (changed && (virtio_pci_status(&vc->pci) & VIRTIO_CONFIG_S_NEEDS_RESET))
+    if (changed && !works(vc))
         return -EIO;
     return vc_control_service(vc);
 }
@@ -440,6 +455,7 @@ const struct driver_ops driver_virtio_crypto = {
     .attach = attach,
     .detach = detach,
     .start = start,
+    .farewell = farewell,
     .stop = stop,
     .prepare = vc_prepare,
     .place = place,

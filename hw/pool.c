@@ -50,8 +50,7 @@ static unsigned thread_slot(void)
 /* Someone else may be probing the same function just now. */
 #define BUSY_TRIES 10
 
-static int open_for_probing(struct hw_pool *pool, unsigned i, struct device **dev,
-                            struct hw_error *err)
+static int test_device(struct hw_pool *pool, unsigned i, struct hw_error *err)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
     int rc = -EBUSY;
@@ -59,8 +58,8 @@ static int open_for_probing(struct hw_pool *pool, unsigned i, struct device **de
     for (unsigned tries = 0; rc == -EBUSY && tries < BUSY_TRIES; tries++) {
         if (tries != 0)
             nanosleep(&pause, NULL);
-        rc = device_open(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, true, dev,
-                         err);
+        rc = selftest_open(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg,
+                           &pool->caps[i], err);
     }
     return rc;
 }
@@ -68,18 +67,12 @@ static int open_for_probing(struct hw_pool *pool, unsigned i, struct device **de
 /* What one device can do: opens, tests and closes it, unless it is open. */
 static int probe(struct hw_pool *pool, unsigned i, struct hw_error *err)
 {
-    struct device_caps *caps = &pool->caps[i];
-    struct device *dev;
     int rc = 0;
 
     registry_lock();
-    if (!registry_caps(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, caps)) {
-        rc = open_for_probing(pool, i, &dev, err);
-        if (rc == 0) {
-            selftest_run(dev, caps);
-            device_close(dev);
-        }
-    }
+    if (!registry_caps(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg,
+                       &pool->caps[i]))
+        rc = test_device(pool, i, err);
     registry_unlock();
     return rc;
 }
@@ -164,16 +157,21 @@ void hw_pool_free(struct hw_pool *pool)
 /* Registry locked. */
 static void claim(struct hw_pool *pool, unsigned i, struct active *to)
 {
-    struct hw_error err;
+    struct hw_error err = {""};
     struct device *dev;
 
-    if (registry_get(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg, &dev, &err) !=
-        0)
-        return;
-    /* Just opened by us: no one else has looked at it yet. */
-    if (dev->users == 1)
-        dev->caps = pool->caps[i];
-    to->dev[to->n++] = dev;
+    int rc = registry_get(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg,
+                          &pool->caps[i], &dev, &err);
+
+    if (err.text[0] != '\0' && pool->cfg.notice != NULL) {
+        char line[sizeof(err.text) + 64];
+
+        snprintf(line, sizeof(line), "%s is left out%s: %s", pool->list.entry[i].name,
+                 rc == 0 ? " until it is free" : "", err.text);
+        pool->cfg.notice(line);
+    }
+    if (rc == 0)
+        to->dev[to->n++] = dev;
 }
 
 /* The first submission of this process: claims the devices. */
@@ -351,6 +349,8 @@ void hw_pool_stats(const struct hw_pool *pool, unsigned device, struct hw_stats 
         READ(interrupts);
         READ(polls);
         READ(resets);
+        READ(removals);
+        READ(returns);
         READ(sessions_created);
         READ(sessions_evicted);
 #undef READ

@@ -101,8 +101,8 @@ bool registry_caps(const char *spec, unsigned index, const struct hw_config *cfg
     return dev != NULL;
 }
 
-int registry_get(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
-                 struct hw_error *err)
+int registry_get(const char *spec, unsigned index, const struct hw_config *cfg,
+                 const struct device_caps *caps, struct device **out, struct hw_error *err)
 {
     int rc;
 
@@ -113,7 +113,7 @@ int registry_get(const char *spec, unsigned index, const struct hw_config *cfg, 
     pthread_mutex_unlock(&lock);
     if (*out != NULL)
         return 0;
-    rc = device_open(spec, index, cfg, false, out, err);
+    rc = device_open(spec, index, cfg, caps, out, err);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&lock);

@@ -27,8 +27,8 @@ void registry_unlock(void);
  * Lock held. The device open under this name with this configuration, or a
  * newly opened one. A user of it is counted.
  */
-int registry_get(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
-                 struct hw_error *err);
+int registry_get(const char *spec, unsigned index, const struct hw_config *cfg,
+                 const struct device_caps *caps, struct device **out, struct hw_error *err);
 /* Lock held. The capabilities of the device if it is open already. */
 bool registry_caps(const char *spec, unsigned index, const struct hw_config *cfg,
                    struct device_caps *out);

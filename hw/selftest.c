@@ -331,7 +331,7 @@ static bool holds(struct device *dev, const struct vector *v)
  */
 void selftest_run(struct device *dev, struct device_caps *out)
 {
-    struct device_caps confirmed = dev->caps;
+    struct device_caps confirmed = dev->offered;
 
     memset(confirmed.ok, 0, sizeof(confirmed.ok));
     for (unsigned alg = 0; alg < HW_ALG_COUNT; alg++)
@@ -340,11 +340,37 @@ void selftest_run(struct device *dev, struct device_caps *out)
         const struct vector *v = &vectors[i];
         int cls = device_key_class(v->alg, v->key_len);
 
-        if (!dev->caps.ok[v->alg][cls] || !holds(dev, v))
+        if (!dev->offered.ok[v->alg][cls] || !holds(dev, v))
             continue;
         confirmed.ok[v->alg][cls] = true;
         if (v->len % 16 != 0)
             confirmed.granularity[v->alg] = 1;
     }
     *out = confirmed;
+}
+
+int selftest_open(const char *spec, unsigned index, const struct hw_config *cfg,
+                  struct device_caps *out, struct hw_error *err)
+{
+    struct device *dev;
+    int rc = device_open(spec, index, cfg, NULL, &dev, err);
+
+    if (rc != 0)
+        return rc;
+    selftest_run(dev, out);
+    device_close(dev);
+    return 0;
+}
+
+bool selftest_covers(const struct device_caps *now, const struct device_caps *then)
+{
+    bool same = now->queues == then->queues && now->max_len >= then->max_len &&
+                now->rsa_raw >= then->rsa_raw && now->rsa_pkcs1 >= then->rsa_pkcs1;
+
+    for (unsigned alg = 0; alg < HW_ALG_COUNT; alg++) {
+        same = same && now->granularity[alg] <= then->granularity[alg];
+        for (unsigned cls = 0; cls < sizeof(now->ok[0]); cls++)
+            same = same && now->ok[alg][cls] >= then->ok[alg][cls];
+    }
+    return same;
 }

@@ -49,7 +49,7 @@ struct vc_ring {
 /* A command on the control queue. */
 struct vc_command {
     TAILQ_ENTRY(vc_command) link;
-    struct session *session; /* our reference */
+    struct session *session; /* our reference; NULL: a stray's end */
     bool creates;
     bool on_ring;
     struct dma_buf buf; /* message, then answer */
@@ -58,6 +58,26 @@ struct vc_command {
 };
 
 TAILQ_HEAD(vc_command_list, vc_command);
+
+/*
+ * Sessions that an earlier user of the function left on it. Some devices
+ * without REVISION_1 (QEMU's) keep sessions through a reset, and through the
+ * end of the process that made them.
+ *
+ * A session is ended by its id, and a device may take an id that it never gave
+ * badly (QEMU up to 7.2.10 ends the whole machine). So nothing is done until
+ * the device refuses a session that it can make: then it is full, and of the
+ * ids that it can have, those that it has not given us since our reset are
+ * strays; the function is ours alone. Creations wait meanwhile, as they could
+ * be given such an id.
+ */
+enum vc_strays {
+    VC_STRAYS_NONE,   /* REVISION_1, or ended already */
+    VC_STRAYS_MAYBE,  /* nobody has looked since the reset */
+    VC_STRAYS_WANTED, /* to be ended once no creation is unanswered */
+    VC_STRAYS_ENDING, /* being ended */
+};
+#define VC_STRAY_IDS 256
 
 struct vc_device {
     struct device *dev;
@@ -70,8 +90,11 @@ struct vc_device {
 
     /* Everything below is guarded by the session table's lock. */
     struct vc_ring ctrl;
-    struct vc_command_list commands; /* in order: those on the ring first */
-    uint64_t create_failures;
+    struct vc_command_list commands; /* in the order in which they were given */
+    enum vc_strays strays;
+    unsigned creating;                 /* creations on the ring */
+    unsigned ending;                   /* strays' ends not answered yet */
+    uint64_t given[VC_STRAY_IDS / 64]; /* ids that the device gave us */
 };
 
 /* Message formats, virtio_crypto_format.c. */
@@ -80,7 +103,7 @@ struct vc_device {
 size_t vc_format_data(const struct vc_device *vc, const struct request *r, uint8_t *out);
 /* Fixed part of a session's creation or end. */
 size_t vc_format_create(const struct vc_device *vc, const struct session *s, uint8_t *out);
-size_t vc_format_destroy(const struct vc_device *vc, const struct session *s, uint8_t *out);
+size_t vc_format_destroy(const struct vc_device *vc, enum hw_alg alg, uint64_t id, uint8_t *out);
 #define VC_COMMAND_MAX sizeof(struct virtio_crypto_op_ctrl_req)
 /* The status byte of a data request as an errno. */
 int vc_status(const struct request *r, uint8_t status);
@@ -93,10 +116,31 @@ bool vc_advertises(const struct virtio_crypto_config *cfg, enum hw_alg alg);
 int vc_prepare(struct device *dev, struct request *r);
 void vc_forget_key(struct device *dev, uint64_t key_id);
 uint64_t vc_control_deadline(struct device *dev);
+/* Before the device works: whatever it held is a stray now. */
+void vc_control_start(struct vc_device *vc);
+/* Before a working device without requests is stopped for good: ends the
+ * sessions that it would keep, and with them the keys. */
+void vc_control_farewell(struct vc_device *vc);
 /* Answers that came. -EIO: the device broke the rules, or is late. */
 int vc_control_service(struct vc_device *vc);
+/* Lock held. Gives a session's end to the control queue; s may be NULL, a
+ * reference to it goes along. -ENOMEM. */
+int vc_send_end(struct vc_device *vc, enum hw_alg alg, uint64_t id, struct session *s);
 /* The device was reset: commands and sessions are gone, requests that waited
  * for one go to orphans. */
 void vc_control_drop(struct vc_device *vc, struct request_list *orphans);
+
+/* Strays, virtio_crypto_strays.c. All with the session table's lock held. */
+
+void vc_strays_start(struct vc_device *vc);
+/* The device gave us this id. */
+void vc_strays_given(struct vc_device *vc, uint64_t id);
+/* The device refused s. Whether that may be for strays: then its creation is
+ * to be given again, and waits until they have been ended. */
+bool vc_strays_suspected(struct vc_device *vc, const struct session *s);
+/* Whether creations must wait. */
+bool vc_strays_hold(const struct vc_device *vc);
+/* After each answer; stray: it was a stray's end. */
+void vc_strays_step(struct vc_device *vc, bool stray);
 
 #endif

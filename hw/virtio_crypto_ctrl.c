@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "key.h"
 #include "queue.h"
@@ -17,6 +18,8 @@
 
 /* Evictions tried for one session before its requests go elsewhere. */
 #define CREATE_TRIES 3
+/* Looks, 0.1 ms apart, for the answers to the last commands. */
+#define FAREWELL_TRIES 500
 
 static struct vc_device *vc_of(struct device *dev)
 {
@@ -42,7 +45,7 @@ static bool pump(struct vc_device *vc)
     {
         struct virtqueue_seg segs[2];
 
-        if (c->on_ring)
+        if (c->on_ring || (c->creates && vc_strays_hold(vc)))
             continue;
         segs[0] = (struct virtqueue_seg){c->buf.iova, (uint32_t)c->out_len};
         segs[1] =
@@ -50,6 +53,7 @@ static bool pump(struct vc_device *vc)
         if (virtqueue_add(&vc->ctrl.vq, segs, 1, 1, c) != 0)
             break;
         c->on_ring = true;
+        vc->creating += c->creates;
     }
     if (!virtqueue_should_kick(&vc->ctrl.vq))
         return false;
@@ -70,36 +74,66 @@ static void kick(struct vc_device *vc)
 static void free_command(struct vc_device *vc, struct vc_command *c)
 {
     dma_buf_put(&vc->dev->dma, &c->buf, c->buf_len);
-    session_unref(c->session);
+    if (c->session != NULL)
+        session_unref(c->session);
     free(c);
 }
 
-/* Lock held. A reference to s goes with the command. -ENOMEM: s is left. */
-static int send(struct vc_device *vc, struct session *s, bool creates)
+/* A command with room for bytes of message and answer. */
+static int new_command(struct vc_device *vc, size_t bytes, struct vc_command **out)
 {
-    /* The answer: id and status, or a status byte. */
-    size_t answer = creates ? sizeof(struct virtio_crypto_session_input) : 1;
-    size_t key_len = creates ? s->key->spec.len : 0;
     struct vc_command *c = calloc(1, sizeof(*c));
     int rc;
 
     if (c == NULL)
         return -ENOMEM;
-    rc = dma_buf_get(&vc->dev->dma, VC_COMMAND_MAX + key_len + answer, &c->buf);
+    rc = dma_buf_get(&vc->dev->dma, bytes, &c->buf);
     if (rc != 0) {
         free(c);
         return rc;
     }
-    c->out_len = creates ? vc_format_create(vc, s, c->buf.va) : vc_format_destroy(vc, s, c->buf.va);
-    if (creates)
-        memcpy(c->buf.va + c->out_len, s->key->spec.bytes, key_len);
-    c->out_len += key_len;
+    *out = c;
+    return 0;
+}
+
+/* Lock held. The message is written; answer bytes of the device's follow it. */
+static void give(struct vc_device *vc, struct vc_command *c, size_t answer)
+{
     c->buf_len = c->out_len + answer;
     memset(c->buf.va + c->out_len, VC_STATUS_UNSET, answer);
-    c->session = s;
-    c->creates = creates;
     c->deadline = device_now() + (uint64_t)vc->dev->cfg.timeout_ms * 1000000u;
     TAILQ_INSERT_TAIL(&vc->commands, c, link);
+}
+
+/* Lock held. A reference to s goes with the command. -ENOMEM: s is left. */
+static int send_create(struct vc_device *vc, struct session *s)
+{
+    const size_t answer = sizeof(struct virtio_crypto_session_input);
+    size_t key_len = s->key->spec.len;
+    struct vc_command *c;
+    int rc = new_command(vc, VC_COMMAND_MAX + key_len + answer, &c);
+
+    if (rc != 0)
+        return rc;
+    c->out_len = vc_format_create(vc, s, c->buf.va);
+    memcpy(c->buf.va + c->out_len, s->key->spec.bytes, key_len);
+    c->out_len += key_len;
+    c->session = s;
+    c->creates = true;
+    give(vc, c, answer);
+    return 0;
+}
+
+int vc_send_end(struct vc_device *vc, enum hw_alg alg, uint64_t id, struct session *s)
+{
+    struct vc_command *c;
+    int rc = new_command(vc, VC_COMMAND_MAX + 1, &c);
+
+    if (rc != 0)
+        return rc;
+    c->out_len = vc_format_destroy(vc, alg, id, c->buf.va);
+    c->session = s;
+    give(vc, c, 1);
     return 0;
 }
 
@@ -108,7 +142,7 @@ static void end_session(struct vc_device *vc, struct session *s)
 {
     /* Without memory the device keeps a session too many until its reset. */
     if (atomic_load_explicit(&s->state, memory_order_acquire) != SESSION_READY ||
-        send(vc, s, false) != 0)
+        vc_send_end(vc, s->alg, s->id, s) != 0)
         session_unref(s);
 }
 
@@ -140,7 +174,7 @@ static int make_session(struct vc_device *vc, const struct request *r,
     if (s == NULL)
         return -ENOMEM;
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    rc = send(vc, s, true);
+    rc = send_create(vc, s);
     if (rc != 0) {
         session_unref(s);
         session_remove(t, s);
@@ -269,19 +303,27 @@ static void settle(struct vc_device *vc, struct session *s, int status, struct o
     }
 }
 
-/* Lock held. The device is full, perhaps: only REVISION_1 has a status for
- * that. It will not be asked for more than it has now. */
-static bool retry_create(struct vc_device *vc, struct session *s)
+/* Lock held. Makes room on a device that is full, perhaps: only REVISION_1 has
+ * a status for that. It will not be asked for more than it has now. */
+static bool make_room(struct vc_device *vc, struct session *s)
 {
     struct session_table *t = &vc->dev->sessions;
+    const struct request *first = TAILQ_FIRST(&s->waiters);
 
+    if (vc_strays_suspected(vc, s))
+        return true;
     if (t->limit >= t->count && t->count > 1)
         t->limit = t->count - 1;
-    if (s->tries++ >= CREATE_TRIES ||
-        !evict(vc, TAILQ_FIRST(&s->waiters) != NULL && TAILQ_FIRST(&s->waiters)->pub.wait_for_room))
+    return s->tries++ < CREATE_TRIES && evict(vc, first != NULL && first->pub.wait_for_room);
+}
+
+/* Lock held. */
+static bool retry_create(struct vc_device *vc, struct session *s)
+{
+    if (!make_room(vc, s))
         return false;
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    if (send(vc, s, true) == 0)
+    if (send_create(vc, s) == 0)
         return true;
     session_unref(s);
     return false;
@@ -294,9 +336,11 @@ static void created(struct vc_device *vc, struct vc_command *c, struct outcome *
     struct session *s = c->session;
 
     memcpy(&in, c->buf.va + c->out_len, sizeof(in));
+    vc->creating--;
     switch (le32toh(in.status)) {
     case VIRTIO_CRYPTO_OK:
         s->id = le64toh(in.session_id);
+        vc_strays_given(vc, s->id);
         settle(vc, s, 0, out);
         break;
     case VIRTIO_CRYPTO_NOTSUPP: settle(vc, s, -ENOTSUP, out); break;
@@ -339,6 +383,7 @@ static int service_one(struct vc_device *vc)
         TAILQ_REMOVE(&vc->commands, c, link);
         if (c->creates)
             created(vc, c, &out);
+        vc_strays_step(vc, c->session == NULL);
         ring = pump(vc);
     } else if (rc == 0 && virtqueue_irq_on(&vc->ctrl.vq)) {
         rc = 1;
@@ -380,6 +425,28 @@ uint64_t vc_control_deadline(struct device *dev)
     return deadline;
 }
 
+void vc_control_start(struct vc_device *vc)
+{
+    pthread_mutex_lock(&vc->dev->sessions.lock);
+    vc_strays_start(vc);
+    pthread_mutex_unlock(&vc->dev->sessions.lock);
+}
+
+void vc_control_farewell(struct vc_device *vc)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+
+    /* The device forgets them by itself. */
+    if (vc->revision_1)
+        return;
+    vc_forget_key(vc->dev, 0);
+    for (unsigned i = 0; i < FAREWELL_TRIES && vc_control_deadline(vc->dev) != 0; i++) {
+        nanosleep(&pause, NULL);
+        if (vc_control_service(vc) != 0)
+            break;
+    }
+}
+
 void vc_control_drop(struct vc_device *vc, struct request_list *orphans)
 {
     struct session_table *t = &vc->dev->sessions;
@@ -391,7 +458,8 @@ void vc_control_drop(struct vc_device *vc, struct request_list *orphans)
     pthread_mutex_lock(&t->lock);
     while ((c = TAILQ_FIRST(&vc->commands)) != NULL) {
         TAILQ_REMOVE(&vc->commands, c, link);
-        TAILQ_CONCAT(orphans, &c->session->waiters, link);
+        if (c->session != NULL)
+            TAILQ_CONCAT(orphans, &c->session->waiters, link);
         free_command(vc, c);
     }
     do {

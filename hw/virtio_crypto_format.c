@@ -179,11 +179,11 @@ static uint32_t control_opcode(uint32_t service, bool creates)
     return VIRTIO_CRYPTO_OPCODE(service, creates ? op : op + 1);
 }
 
-static size_t control_header(const struct session *s, bool creates, uint8_t *out)
+static size_t control_header(enum hw_alg alg, bool creates, uint8_t *out)
 {
     struct virtio_crypto_ctrl_header h = {
-        .opcode = htole32(control_opcode(wire[s->alg].service, creates)),
-        .algo = htole32(wire[s->alg].algo),
+        .opcode = htole32(control_opcode(wire[alg].service, creates)),
+        .algo = htole32(wire[alg].algo),
     };
 
     memcpy(out, &h, sizeof(h));
@@ -192,7 +192,7 @@ static size_t control_header(const struct session *s, bool creates, uint8_t *out
 
 size_t vc_format_create(const struct vc_device *vc, const struct session *s, uint8_t *out)
 {
-    size_t head = control_header(s, true, out), flf;
+    size_t head = control_header(s->alg, true, out), flf;
 
     switch (wire[s->alg].service) {
     case VIRTIO_CRYPTO_SERVICE_CIPHER: flf = create_cipher(s, out + head); break;
@@ -202,13 +202,13 @@ size_t vc_format_create(const struct vc_device *vc, const struct session *s, uin
     return pad(vc, out, head, flf, LEGACY_CTRL);
 }
 
-size_t vc_format_destroy(const struct vc_device *vc, const struct session *s, uint8_t *out)
+size_t vc_format_destroy(const struct vc_device *vc, enum hw_alg alg, uint64_t id, uint8_t *out)
 {
-    size_t head = control_header(s, false, out);
-    __le64 id = htole64(s->id);
+    size_t head = control_header(alg, false, out);
+    __le64 le = htole64(id);
 
-    memcpy(out + head, &id, sizeof(id));
-    return pad(vc, out, head, sizeof(id), LEGACY_CTRL);
+    memcpy(out + head, &le, sizeof(le));
+    return pad(vc, out, head, sizeof(le), LEGACY_CTRL);
 }
 
 int vc_status(const struct request *r, uint8_t status)

@@ -43,6 +43,9 @@ struct hw_config {
     unsigned timeout_ms;          /* answer expected within this time */
     unsigned emulator_threads;    /* 1 to 64 */
     unsigned emulator_latency_us; /* added to each emulated request */
+    /* Told in a line what becomes of a device while it is in use. Any thread,
+     * and quick about it. NULL: nobody wants to know. */
+    void (*notice)(const char *text);
 };
 
 /* Why something failed, for people. Always terminated, may be empty. */
@@ -255,6 +258,8 @@ struct hw_stats {
     uint64_t kicks;      /* doorbells rung */
     uint64_t backlogged; /* requests that found the ring full */
     uint64_t resets;     /* times the device was reset after a failure */
+    uint64_t removals;   /* times it was asked back and let go */
+    uint64_t returns;    /* times it came back, and passed its tests */
     uint64_t sessions_created, sessions_evicted;
 };
 unsigned hw_pool_devices(const struct hw_pool *pool);

@@ -119,6 +119,12 @@ static bool take_core(struct provctx *prov, const OSSL_DISPATCH *in)
            prov->core_set_error_debug != NULL && prov->core_vset_error != NULL;
 }
 
+/* Loading is over, and there is nobody to return an error to. */
+static void say(const char *text)
+{
+    fprintf(stderr, "vcrypto: %s\n", text);
+}
+
 /* The pool. Without a device, software is enough with fallback = yes: an error
  * left in the queue of a load that succeeds would confuse the caller, so the
  * reason goes to standard error and into a parameter. */
@@ -127,6 +133,7 @@ static int open_pool(struct provctx *prov)
     struct hw_error err = {""};
     int rc;
 
+    prov->config.hw.notice = say;
     /* The emulator, which uses libcrypto too, may do its self tests on this
      * thread; a tag that is meant to be wrong is no error of the load. */
     ERR_set_mark();

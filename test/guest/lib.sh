@@ -110,3 +110,52 @@ plug() {
     monitor device_add '"driver":"virtio-crypto-pci","id":"crypto1","cryptodev":"c1","bus":"rp0",
         "disable-legacy":"on","iommu_platform":true'
 }
+
+# The openssl command without the provider.
+plain() {
+    OPENSSL_CONF=/dev/null openssl "$@"
+}
+# configure LINE...: lines of the provider's section, for vssl.
+configure() {
+    cp $T/openssl.cnf /tmp/openssl.cnf
+    printf '%s\n' "$@" >>/tmp/openssl.cnf
+}
+# vssl ARGUMENT...: the command with the provider; output in $out and $out.err,
+# /tmp/vssl unless the caller says otherwise.
+vssl() {
+    OPENSSL_CONF=${conf:-/tmp/openssl.cnf} VCRYPTO_STATS=1 timeout -k 5 50 openssl "$@" \
+        >"${out:-/tmp/vssl}" 2>"${out:-/tmp/vssl}.err"
+    set -- $?
+    grep '^vcrypto: ' "${out:-/tmp/vssl}.err"
+    return "$1"
+}
+# speed JOBS BYTES SECONDS [ARGUMENT...]
+speed() {
+    jobs=$1 bytes=$2 seconds=$3
+    shift 3
+    vssl speed -mr -elapsed -seconds "$seconds" -async_jobs "$jobs" -bytes "$bytes" "$@" \
+        -evp aes-128-cbc
+}
+# figure LINE NAME: the sum of NAME=N over the lines "vcrypto: LINE..." of the
+# last vssl.
+figure() {
+    sed -n "s/^vcrypto: $1.* $2=\([0-9]*\).*/\1/p" "${out:-/tmp/vssl}.err" |
+        awk '{ sum += $1 } END { print sum + 0 }'
+}
+# operations: what the last speed counted, over all its processes.
+operations() {
+    sed -n 's/^+R:\([0-9]*\):.*/\1/p' "${out:-/tmp/vssl}.err" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+# covered WHAT: there were operations, and each was a request that was answered,
+# or software did it.
+covered() {
+    set -- "$1" "$(operations)" "$(figure 0000 requests)" "$(figure 0000 completions)" \
+        "$(figure software total)"
+    check "$1: $2 operations, $3 requests, $5 in software" \
+        [ "$2" -gt 0 -a "$3" -eq "$4" -a $(($3 + $5)) -ge "$2" ]
+}
+# Interrupts of VFIO's so far.
+interrupts() {
+    awk '/vfio/ { for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' \
+        /proc/interrupts
+}
