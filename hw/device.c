@@ -24,11 +24,25 @@ uint64_t device_now(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static int asymmetric_class(enum hw_alg alg, size_t bits)
+{
+    if (alg == HW_RSA)
+        return bits < DEVICE_RSA_MIN || bits > DEVICE_RSA_MAX ? -1 : bits > 2048;
+    switch (bits) {
+    case 192: return 0;
+    case 224: return 1;
+    case 256: return 2;
+    case 384: return 3;
+    case 521: return 4;
+    default: return -1;
+    }
+}
+
 int device_key_class(enum hw_alg alg, size_t key_len)
 {
-    /* XTS has two keys, asymmetric keys are told apart elsewhere. */
     if (hw_alg_kind(alg) == HW_KIND_AKCIPHER)
-        return 0;
+        return asymmetric_class(alg, key_len);
+    /* XTS has two keys. */
     if (alg == HW_AES_XTS)
         key_len = key_len % 2 == 0 ? key_len / 2 : 0;
     switch (key_len) {

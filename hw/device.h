@@ -99,8 +99,14 @@ struct driver_ops {
 
 enum device_state { DEVICE_RUNNING, DEVICE_FAILED };
 
+/* Size classes of keys there are for one algorithm. */
+#define DEVICE_KEY_CLASSES 5
+/* Bits of an RSA modulus. */
+#define DEVICE_RSA_MIN 1024
+#define DEVICE_RSA_MAX 8192
+
 struct device_caps {
-    bool ok[HW_ALG_COUNT][4]; /* by size class, see device_key_class */
+    bool ok[HW_ALG_COUNT][DEVICE_KEY_CLASSES]; /* see device_key_class */
     size_t granularity[HW_ALG_COUNT];
     bool rsa_raw, rsa_pkcs1;
     size_t max_len;
@@ -158,7 +164,8 @@ uint64_t device_now(void);
 /* What people call the device: "emulator0", or the PCI address. */
 void device_name(const char *spec, unsigned index, char *name, size_t size);
 
-/* Class of a key length within caps.ok, or -1. */
+/* Class of a key length (asymmetric keys: of so many bits) within caps.ok, or
+ * -1. RSA has two: up to 2048 bits, and more. */
 int device_key_class(enum hw_alg alg, size_t key_len);
 
 /*

@@ -206,7 +206,8 @@ static struct active *active(struct hw_pool *pool)
 
 static bool can(const struct device *dev, const struct hw_key *key)
 {
-    int cls = device_key_class(key->spec.alg, key->spec.len);
+    bool asymmetric = hw_alg_kind(key->spec.alg) == HW_KIND_AKCIPHER;
+    int cls = device_key_class(key->spec.alg, asymmetric ? key->spec.bits : key->spec.len);
 
     return cls >= 0 && dev->caps.ok[key->spec.alg][cls];
 }

@@ -8,6 +8,7 @@
 #include "completion.h"
 #include "device.h"
 #include "hw.h"
+#include "selftest_ak.h"
 #include "submit.h"
 
 /*
@@ -225,7 +226,16 @@ static struct hw_key *make_key(const struct vector *v)
     return hw_key_new(&spec);
 }
 
-static int ask(struct device *dev, struct hw_request *req)
+struct hw_request *selftest_request(void)
+{
+    struct hw_request *req = hw_request_new(sizeof(bool), NULL);
+
+    if (req != NULL)
+        req->complete = complete;
+    return req;
+}
+
+int selftest_ask(struct device *dev, struct hw_request *req)
 {
     const struct timespec pause = {.tv_nsec = 100000};
     uint64_t deadline = device_now() + (uint64_t)dev->cfg.timeout_ms * 1000000u;
@@ -284,7 +294,7 @@ static bool check(struct device *dev, struct hw_request *req, const struct vecto
     const void *want = op == HW_ENCRYPT ? (const void *)v->out : t->plain;
 
     fill_in(req, v, op, t);
-    if (ask(dev, req) != 0)
+    if (selftest_ask(dev, req) != 0)
         return false;
     hw_collect(req);
     if (memcmp(t->result, want, v->len) != 0)
@@ -300,18 +310,17 @@ static bool check_rejects(struct device *dev, struct hw_request *req, const stru
         return true;
     fill_in(req, v, HW_DECRYPT, t);
     req->tag[3] ^= 0x10;
-    return ask(dev, req) == -EBADMSG;
+    return selftest_ask(dev, req) == -EBADMSG;
 }
 
 static bool holds(struct device *dev, const struct vector *v)
 {
-    struct hw_request *req = hw_request_new(sizeof(bool), NULL);
+    struct hw_request *req = selftest_request();
     struct texts t;
     bool ok;
 
     if (req == NULL)
         return false;
-    req->complete = complete;
     req->key = make_key(v);
     pattern(t.plain, sizeof(t.plain), 3, 0);
     pattern(t.aad, sizeof(t.aad), 1, 0xa0);
@@ -346,6 +355,7 @@ void selftest_run(struct device *dev, struct device_caps *out)
         if (v->len % 16 != 0)
             confirmed.granularity[v->alg] = 1;
     }
+    selftest_ak(dev, &dev->caps, &confirmed);
     *out = confirmed;
 }
 

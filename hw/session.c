@@ -23,7 +23,9 @@ void session_table_fini(struct session_table *t)
 void session_use_of(const struct hw_request *req, struct session_use *use)
 {
     memset(use, 0, sizeof(*use));
-    use->op = req->op;
+    /* An asymmetric session serves all operations. */
+    if (hw_alg_kind(req->key->spec.alg) != HW_KIND_AKCIPHER)
+        use->op = req->op;
     switch (hw_alg_kind(req->key->spec.alg)) {
     case HW_KIND_AEAD:
         use->tag_len = req->tag_len;
