@@ -355,7 +355,7 @@ void selftest_run(struct device *dev, struct device_caps *out)
         if (v->len % 16 != 0)
             confirmed.granularity[v->alg] = 1;
     }
-    selftest_ak(dev, &dev->caps, &confirmed);
+    selftest_ak(dev, &dev->offered, &confirmed);
     *out = confirmed;
 }
 
