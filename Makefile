@@ -79,7 +79,7 @@ FIBRE_SRC := $(addprefix test/support/fibre_,$(patsubst address,asan.c,$(patsubs
 FIBRE_SRC := $(filter %.c,$(FIBRE_SRC))
 SUPPORT_SRC := $(sort $(filter-out test/support/fibre_%,$(wildcard test/support/*.c test/*/support/*.c)))
 TEST_SRC := $(sort $(wildcard $(GROUPS:%=test/%/*.c)))
-TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh))
+TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh test/model/*.sh))
 TEST_PROGRAMS := $(TEST_SRC:%.c=$(B)/%)
 # These run in the guest only.
 GUEST_SRC := $(sort $(wildcard test/guest/*.c))
