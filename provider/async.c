@@ -113,8 +113,23 @@ bool async_wait(struct flight *f, struct hw_pool *pool)
     return f->waiter != NULL ? wait_in_job(f) : wait_on_thread(f, pool);
 }
 
+void async_on_forsaken(struct flight *f, void (*forsake)(void *arg), void *arg)
+{
+    if (f->waiter == NULL)
+        return;
+    f->waiter->forsake = forsake;
+    f->waiter->forsake_arg = arg;
+}
+
+static void not_forsaken(struct flight *f)
+{
+    if (f->waiter != NULL)
+        f->waiter->forsake = NULL;
+}
+
 void async_end(struct flight *f)
 {
+    not_forsaken(f);
     waiter_unref(f->waiter);
     f->waiter = NULL;
 }
@@ -161,6 +176,7 @@ void async_abandon(struct flight *f)
 {
     uint32_t seen = atomic_load_explicit(&f->state, memory_order_relaxed);
 
+    not_forsaken(f);
     while (seen != FLIGHT_DONE &&
            !atomic_compare_exchange_weak_explicit(&f->state, &seen, FLIGHT_ABANDONED,
                                                   memory_order_acq_rel, memory_order_relaxed))

@@ -51,6 +51,10 @@ void async_no_room(struct flight *f);
 /* The request failed for good. */
 void async_failed(struct flight *f);
 
+/* Between async_begin and async_end, in a job: forsake(arg) is called when the
+ * wait context is freed. arg is what must let the request go then. */
+void async_on_forsaken(struct flight *f, void (*forsake)(void *arg), void *arg);
+
 /*
  * Returns when the flight is DONE; false where that will never be, because
  * the request was submitted before a fork. The job may be resumed early any
@@ -62,7 +66,7 @@ void async_end(struct flight *f);
 
 /* On the completion side: the complete() of every request of ours. */
 void async_complete(struct hw_request *req);
-/* Nobody will wait for the flight any more. */
+/* Nobody will wait for the flight any more. On the application's thread. */
 void async_abandon(struct flight *f);
 /* Of the request's fini. */
 void async_fini(struct flight *f);

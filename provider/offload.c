@@ -35,6 +35,13 @@ static void drop_request(struct offload *off)
     off->req = NULL;
 }
 
+/* The wait context was freed while the job was paused. libssl keeps some cipher
+ * contexts in the job's frames, which nobody unwinds: the request goes now. */
+static void forsaken(void *arg)
+{
+    drop_request(arg);
+}
+
 /* A request to fill in: the last one, unless the device still has it. */
 static struct hw_request *fresh_request(struct offload *off)
 {
@@ -155,6 +162,7 @@ static int attempt(struct offload *off, bool *again)
     f->fallback = off->prov->config.fallback;
     if (!async_begin(f, async_job()))
         return -ENOMEM;
+    async_on_forsaken(f, forsaken, off);
     /* With software behind it nobody waits for room. */
     off->req->wait_for_room = !f->fallback;
     rc = hw_submit(off->prov->pool, off->req, false);

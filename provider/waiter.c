@@ -104,6 +104,8 @@ static void cleanup(ASYNC_WAIT_CTX *wctx, const void *k, OSSL_ASYNC_FD fd, void 
     (void)k;
     (void)fd;
     waiter_kill(w);
+    if (w->forsake != NULL)
+        w->forsake(w->forsake_arg);
     waiter_unref(w);
 }
 

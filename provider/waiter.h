@@ -34,6 +34,14 @@ struct waiter {
      * request is marked paused, read after it was marked done. */
     ASYNC_callback_fn callback;
     void *callback_arg;
+    /*
+     * What to do when the wait context is freed while its job is paused: the
+     * job will never be resumed, and whoever holds its cipher context may be
+     * that job's own frame. NULL: no job is paused. On the application's
+     * threads only, which take turns with the wait context.
+     */
+    void (*forsake)(void *arg);
+    void *forsake_arg;
 };
 
 /*
