@@ -50,12 +50,17 @@ make_certificate() {
     chmod 644 "$work"/*.pem
 }
 
+# Whether somebody listens there; he is not connected to, some would count that.
+listening() {
+    grep -q ":$(printf %04X "$1") 0*:0000 0A " /proc/net/tcp
+}
+
 # A port that nobody has now.
 free_port() {
     local p
     while :; do
         p=$((20000 + RANDOM % 10000))
-        (: <"/dev/tcp/127.0.0.1/$p") 2>/dev/null || break
+        listening $p || break
     done
     echo "$p"
 }
@@ -73,16 +78,17 @@ fill() {
 }
 
 # start_server PORT COMMAND...: in the background, with what is in the array
-# environment; $server is its process. Its errors are in $work/err.
-environment=()
+# environment and input from $input; $server is its process. Its output is in
+# $work/out, its errors are in $work/err.
+environment=() input=/dev/null
 start_server() {
     local port=$1
     shift
     "${on_server_cpus[@]}" "${under[@]}" env LD_PRELOAD="${runtime[*]}" VCRYPTO_STATS=1 \
-        "${environment[@]}" "$@" >"$work/out" 2>"$work/err" </dev/null &
+        "${environment[@]}" "$@" >"$work/out" 2>"$work/err" <"$input" &
     server=$!
     for _ in {1..200}; do
-        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
+        ! listening "$port" || return 0
         kill -0 $server 2>/dev/null || break
         sleep 0.05
     done
