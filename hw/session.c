@@ -175,13 +175,13 @@ void session_remove(struct session_table *t, struct session *s)
 
 unsigned session_take(struct session_table *t, uint64_t key_id, struct session **out, unsigned max)
 {
+    unsigned first = key_id != 0 ? (unsigned)(key_id % SESSION_BUCKETS) : 0;
+    unsigned end = key_id != 0 ? first + 1 : SESSION_BUCKETS;
     unsigned n = 0;
 
-    for (unsigned i = 0; i < SESSION_BUCKETS; i++) {
+    for (unsigned i = first; i < end && n < max && t->count != 0; i++) {
         struct session *s = t->buckets[i], *next;
 
-        if (key_id != 0 && i != key_id % SESSION_BUCKETS)
-            continue;
         for (; s != NULL && n < max; s = next) {
             next = s->next;
             if (key_id != 0 && s->key_id != key_id)
