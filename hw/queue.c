@@ -234,7 +234,7 @@ static void finish_batch(struct request_list *done, struct request_list *reclaim
 
 unsigned queue_reap(struct queue *q, bool rearm)
 {
-    const struct driver_ops *ops = q->dev->ops;
+    const struct driver_ops *ops;
     unsigned total = 0, n;
     bool again;
 
@@ -249,6 +249,8 @@ unsigned queue_reap(struct queue *q, bool rearm)
             pthread_mutex_unlock(&q->lock);
             break;
         }
+        /* Not before: a device that was never there has no driver. */
+        ops = q->dev->ops;
         if (rearm)
             ops->irq_off(q);
         n = take_batch(q, &done, &reclaimed);

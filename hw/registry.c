@@ -144,7 +144,11 @@ void registry_put(struct device *dev)
 void registry_forget_key(uint64_t key_id)
 {
     pthread_mutex_lock(&lock);
-    for (struct device *dev = open_devices; dev != NULL; dev = dev->next)
-        dev->ops->forget_key(dev, key_id);
+    for (struct device *dev = open_devices; dev != NULL; dev = dev->next) {
+        /* Out of service it has no sessions, and perhaps never had a driver.
+         * Acquire: pairs with the store when it comes back. */
+        if (atomic_load_explicit(&dev->state, memory_order_acquire) == DEVICE_RUNNING)
+            dev->ops->forget_key(dev, key_id);
+    }
     pthread_mutex_unlock(&lock);
 }
