@@ -172,19 +172,27 @@ void queue_feed(struct queue *q)
     request_finish_all(&out, -EAGAIN);
 }
 
-/* Lock held: what was waiting for the ring moves up. */
-static void refill(struct queue *q)
+/* Lock held: what was waiting for the ring moves up. What can no longer be
+ * placed, its session being gone, goes to done with its status. */
+static void refill(struct queue *q, struct request_list *done)
 {
     struct request *r;
+    int rc;
 
     while ((r = TAILQ_FIRST(&q->backlog)) != NULL) {
         /* place() appends it to the ring's list, so it leaves this one first. */
         TAILQ_REMOVE(&q->backlog, r, link);
-        if (place(q, r) != 0) {
+        rc = place(q, r);
+        if (rc == -ENOSPC) {
             TAILQ_INSERT_HEAD(&q->backlog, r, link);
             return;
         }
         set_backlog(q, backlog(q) - 1);
+        if (rc == 0)
+            continue;
+        r->pub.status = rc;
+        r->pub.result_len = 0;
+        TAILQ_INSERT_TAIL(done, r, link);
     }
 }
 
@@ -254,7 +262,7 @@ unsigned queue_reap(struct queue *q, bool rearm)
         if (rearm)
             ops->irq_off(q);
         n = take_batch(q, &done, &reclaimed);
-        refill(q);
+        refill(q, &done);
         feed_locked(q, &fed);
         kick = want_kick(q);
         again = rearm && (n != 0 || ops->irq_on(q));
