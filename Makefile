@@ -173,9 +173,9 @@ install: all
 
 .PHONY: format format-check
 format:
-	$(CLANG_FORMAT) -i $(C_FILES)
+	@$(CLANG_FORMAT) -i $(C_FILES)
 format-check:
-	$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
+	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
 
 # Each finding is an error. One clang-tidy per file, as many as there are CPUs.
 TIDY_FLAGS := $(STD) $(INCLUDE) $(TEST_INCLUDE) $(PKG_CFLAGS) $(WARN)
