@@ -14,6 +14,8 @@
 /* Timeouts without a completion between them, after which the device is taken
  * for dead rather than for one that lost a request. */
 #define SILENT_MAX 8
+/* How many timeouts a request may be overdue before the device is reset. */
+#define OVERDUE_TIMEOUTS 10
 
 #define COUNT(q, what) atomic_fetch_add_explicit(&(q)->counts.what, 1, memory_order_relaxed)
 
@@ -305,9 +307,19 @@ static unsigned expire_ring(struct queue *q, uint64_t now, struct request **late
         COUNT(q, timeouts);
     }
     q->silent += n;
-    if (q->silent >= SILENT_MAX)
+    if (q->silent >= SILENT_MAX || (patience_ends(q) != 0 && patience_ends(q) <= now))
         device_fail(q->dev);
     return n;
+}
+
+/* When the device is reset for the sake of requests that it never gave back:
+ * their memory and their place in the ring are lost until then. */
+static uint64_t patience_ends(const struct queue *q)
+{
+    const struct request *oldest = TAILQ_FIRST(&q->overdue);
+    uint64_t timeout = (uint64_t)q->dev->cfg.timeout_ms * 1000000u;
+
+    return oldest == NULL ? 0 : oldest->deadline + OVERDUE_TIMEOUTS * timeout;
 }
 
 /* Lock held. Each list is in the order of its deadlines. */
@@ -315,7 +327,7 @@ static uint64_t next_deadline(struct queue *q)
 {
     const struct request *first[] = {TAILQ_FIRST(&q->ring), TAILQ_FIRST(&q->backlog),
                                      TAILQ_FIRST(&q->starved)};
-    uint64_t next = 0;
+    uint64_t next = patience_ends(q);
 
     for (unsigned i = 0; i < 3; i++) {
         if (first[i] != NULL && (next == 0 || first[i]->deadline < next))
