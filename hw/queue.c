@@ -289,6 +289,16 @@ static void expire(struct request_list *list, uint64_t now, struct request_list 
     }
 }
 
+/* When the device is reset for the sake of requests that it never gave back:
+ * their memory and their place in the ring are lost until then. */
+static uint64_t patience_ends(const struct queue *q)
+{
+    const struct request *oldest = TAILQ_FIRST(&q->overdue);
+    uint64_t timeout = (uint64_t)q->dev->cfg.timeout_ms * 1000000u;
+
+    return oldest == NULL ? 0 : oldest->deadline + OVERDUE_TIMEOUTS * timeout;
+}
+
 /*
  * Lock held. Late requests that the device has: they stay with it, on the
  * overdue list. The references returned keep them while their owners are told:
@@ -310,16 +320,6 @@ static unsigned expire_ring(struct queue *q, uint64_t now, struct request **late
     if (q->silent >= SILENT_MAX || (patience_ends(q) != 0 && patience_ends(q) <= now))
         device_fail(q->dev);
     return n;
-}
-
-/* When the device is reset for the sake of requests that it never gave back:
- * their memory and their place in the ring are lost until then. */
-static uint64_t patience_ends(const struct queue *q)
-{
-    const struct request *oldest = TAILQ_FIRST(&q->overdue);
-    uint64_t timeout = (uint64_t)q->dev->cfg.timeout_ms * 1000000u;
-
-    return oldest == NULL ? 0 : oldest->deadline + OVERDUE_TIMEOUTS * timeout;
 }
 
 /* Lock held. Each list is in the order of its deadlines. */
