@@ -121,21 +121,20 @@ descriptors() {
     find "/proc/$1/fd" -mindepth 1 -printf x 2>/dev/null | wc -c
 }
 
-# Nanoseconds that a process has computed: the threads named $own_thread, or
-# its first one; and all threads (those that have ended are not counted).
+# Nanoseconds that a process has computed: its oldest thread with the name
+# $own_thread, or its first one; and all threads (those that have ended are not
+# counted).
 own_thread=
+named_thread() {
+    grep -Fxl -e "$2" "/proc/$1/task"/*/comm 2>/dev/null | cut -d/ -f5 | sort -n | head -n 1
+}
 thread_cpu() {
-    local task
-    for task in "/proc/$1/task"/*; do
-        if [ -z "$own_thread" ] && [ "${task##*/}" != "$1" ]; then
-            continue
-        elif [ -z "$own_thread" ] || [ "$(cat "$task/comm")" = "$own_thread" ]; then
-            cat "$task/schedstat"
-        fi
-    done 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'
+    local task=$1
+    [ -z "$own_thread" ] || task=$(named_thread "$1" "$own_thread")
+    cut -d' ' -f1 "/proc/$1/task/$task/schedstat"
 }
 process_cpu() {
-    awk '{ sum += $1 } END { print sum }' "/proc/$1"/task/*/schedstat
+    awk '{ sum += $1 } END { printf "%.0f", sum }' "/proc/$1"/task/*/schedstat
 }
 
 # run_load ARGUMENT...: the load tool; its line is in $result.
