@@ -146,7 +146,7 @@ void algorithms_reset(struct provctx *prov)
     }
 }
 
-static bool has_name(const char *names, const char *name, size_t len)
+bool algorithms_has_name(const char *names, const char *name, size_t len)
 {
     for (;;) {
         size_t n = strcspn(names, ":");
@@ -162,7 +162,7 @@ static bool has_name(const char *names, const char *name, size_t len)
 int algorithms_find(const char *name, size_t len)
 {
     for (int i = 0; i < ALG_COUNT; i++)
-        if (has_name(table[i].names, name, len))
+        if (algorithms_has_name(table[i].names, name, len))
             return i;
     return -1;
 }

@@ -67,6 +67,8 @@ struct algorithm {
 
 /* Sets all rows of prov to what the table says. */
 void algorithms_reset(struct provctx *prov);
+/* Whether it is one of these names, which colons part, whatever the case. */
+bool algorithms_has_name(const char *names, const char *name, size_t len);
 /* The row that has this name among its names, whatever the case, or -1. */
 int algorithms_find(const char *name, size_t len);
 /* After configuration, pool and software: what is wanted and possible becomes

@@ -200,12 +200,18 @@ static int check_algorithms(struct provctx *prov, const struct key *key, const c
         return 1;
     for (int i = 0; i < ALG_COUNT; i++)
         prov->algorithms[i].wanted = false;
+    for (int i = 0; i < FAMILY_COUNT; i++)
+        prov->families[i].wanted = false;
     for (const char *list = value; next_entry(&list, &s, &end);) {
         int id = algorithms_find(s, (size_t)(end - s));
+        int family = families_find(s, (size_t)(end - s));
 
-        if (id < 0)
+        if (id >= 0)
+            prov->algorithms[id].wanted = true;
+        else if (family >= 0)
+            prov->families[family].wanted = true;
+        else
             return refuse(prov, ERRORS_BAD_CONFIG, key, value);
-        prov->algorithms[id].wanted = true;
     }
     return 1;
 }
@@ -236,8 +242,13 @@ static bool set_min_bytes(struct provctx *prov, const char *s, const char *end)
             name_end = dir;
         }
         first = last = algorithms_find(s, (size_t)(name_end - s));
-        if (first < 0 || (!set[HW_ENCRYPT] && !set[HW_DECRYPT]))
+        if (first < 0)
+            return set[HW_DECRYPT] &&
+                   families_set_min(prov, families_find(s, (size_t)(name_end - s)), (size_t)n);
+        if (!set[HW_ENCRYPT] && !set[HW_DECRYPT])
             return false;
+    } else {
+        families_set_min(prov, FAMILY_EC, (size_t)n);
     }
     for (int i = first; i <= last; i++)
         for (int op = HW_ENCRYPT; op <= HW_DECRYPT; op++)

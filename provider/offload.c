@@ -221,6 +221,13 @@ enum offload_result offload_run(struct offload *off, bool keep)
     return result;
 }
 
+enum offload_result offload_wrong(struct offload *off)
+{
+    off->kept = false;
+    hw_release(off->req);
+    return settle(off, -EIO);
+}
+
 const void *offload_kept(const struct offload *off, size_t *len)
 {
     if (off == NULL || !off->kept)

@@ -57,6 +57,13 @@ enum offload_result {
  */
 enum offload_result offload_run(struct offload *off, bool keep);
 
+/*
+ * Instead of what offload_run said: the caller has found the result wrong, or
+ * the answer one that the device cannot have. It counts like a device that
+ * failed: OFFLOAD_SOFTWARE, or OFFLOAD_FAILED with an error.
+ */
+enum offload_result offload_wrong(struct offload *off);
+
 /* What the last offload_run kept, *len bytes, or NULL. */
 const void *offload_kept(const struct offload *off, size_t *len);
 void offload_drop(struct offload *off);

@@ -63,7 +63,7 @@ static const OSSL_ALGORITHM *query_operation(void *provctx, int operation, int *
     const struct provctx *prov = provctx;
 
     *no_cache = 0;
-    return operation == OSSL_OP_CIPHER ? prov->ciphers : NULL;
+    return operation == OSSL_OP_CIPHER ? prov->ciphers : families_query(prov, operation);
 }
 
 static const OSSL_ITEM *get_reason_strings(void *provctx)
@@ -179,9 +179,10 @@ int OSSL_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
     memset(prov, 0, sizeof(*prov));
     prov->core = handle;
     algorithms_reset(prov);
+    families_reset(prov);
     fill_gettable(prov);
     if (!take_core(prov, in) || !config_load(prov) || !open_software(prov) || !open_pool(prov) ||
-        !algorithms_offer(prov)) {
+        !algorithms_offer(prov) || !families_offer(prov)) {
         provider_free(prov);
         return 0;
     }

@@ -9,6 +9,7 @@
 #include "algorithms.h"
 #include "config.h"
 #include "errors.h"
+#include "families.h"
 #include "hw.h"
 #include "software.h"
 #include "stats.h"
@@ -27,6 +28,8 @@ struct provctx {
     struct software software;
     struct algorithm algorithms[ALG_COUNT];
     OSSL_ALGORITHM ciphers[ALG_COUNT + 1]; /* what query_operation returns */
+    struct family families[FAMILY_COUNT];
+    struct families_offer offer;
     OSSL_PARAM gettable[PROVIDER_FIXED_PARAMS + STATS_PARAMS_MAX + 1];
     char warning[256]; /* why it runs without a device, or empty */
 
