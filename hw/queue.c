@@ -137,12 +137,22 @@ void queue_flush(struct queue *q)
 
 void queue_starve(struct queue *q, struct request *r)
 {
+    bool running;
+
     pthread_mutex_lock(&q->lock);
-    append(&q->starved, r, REQUEST_STARVED);
-    atomic_store_explicit(&q->has_starved, true, memory_order_relaxed);
+    running = atomic_load_explicit(&q->dev->state, memory_order_acquire) == DEVICE_RUNNING;
+    if (running) {
+        append(&q->starved, r, REQUEST_STARVED);
+        atomic_store_explicit(&q->has_starved, true, memory_order_relaxed);
+    }
     pthread_mutex_unlock(&q->lock);
-    /* Room may have come between the refusal and now: look again. */
-    device_wake(q->dev);
+    /* Room may have come between the refusal and now: look again. A device that
+     * failed meanwhile has been drained, and looks at nobody until it is back:
+     * the next attempt goes elsewhere. */
+    if (running)
+        device_wake(q->dev);
+    else
+        request_finish(r, -EAGAIN);
 }
 
 /* Lock held: those that may try again go to out. */
@@ -322,8 +332,11 @@ static unsigned expire_ring(struct queue *q, uint64_t now, struct request **late
     return n;
 }
 
+/* Those that were told of room need not come back: then it is others' turn. */
+#define FEED_AGAIN_NS 1000000u
+
 /* Lock held. Each list is in the order of its deadlines. */
-static uint64_t next_deadline(struct queue *q)
+static uint64_t next_deadline(struct queue *q, uint64_t now)
 {
     const struct request *first[] = {TAILQ_FIRST(&q->ring), TAILQ_FIRST(&q->backlog),
                                      TAILQ_FIRST(&q->starved)};
@@ -333,6 +346,8 @@ static uint64_t next_deadline(struct queue *q)
         if (first[i] != NULL && (next == 0 || first[i]->deadline < next))
             next = first[i]->deadline;
     }
+    if (first[2] != NULL && backlog(q) < q->backlog_max && next > now + FEED_AGAIN_NS)
+        next = now + FEED_AGAIN_NS;
     return next;
 }
 
@@ -354,7 +369,7 @@ uint64_t queue_deadlines(struct queue *q, uint64_t now)
     }
     expire(&q->starved, now, &hungry);
     atomic_store_explicit(&q->has_starved, !TAILQ_EMPTY(&q->starved), memory_order_relaxed);
-    next = next_deadline(q);
+    next = next_deadline(q, now);
     pthread_mutex_unlock(&q->lock);
     for (unsigned i = 0; i < n; i++) {
         request_overdue(late[i]);
