@@ -40,6 +40,13 @@ else ifeq ($(SAN),thread)
 B := build/tsan
 CFLAGS ?= -O1 -g
 SAN_FLAGS := -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(SAN),fuzz)
+# The programs of test/fuzz only, see there.
+B := build/fuzz
+CC := clang
+CFLAGS ?= -O1 -g
+SAN_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
 else
 $(error SAN is "$(SAN)"; it can be address (with undefined) or thread)
 endif
@@ -154,6 +161,8 @@ tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS)
 check: all $(FIBRE_SRC:%=$(B)/fibre.so) $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
 	@CC='$(CC)' MAKE='$(MAKE)' test/run --build $(B) --san '$(SAN)' $(SELECTED)
 
+include test/fuzz/fuzz.mk
+
 # CASE=transport: that one only, see test/guest.
 .PHONY: check-pci
 check-pci: all $(GUEST_PROGRAMS)
@@ -206,6 +215,7 @@ help:
 	@echo 'speed          openssl speed with and without vcrypto; ALG BYTES JOBS SECONDS'
 	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
 	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'
+	@echo 'fuzz           libFuzzer programs, FUZZ_SECONDS each; FUZZ=NAME... (clang)'
 	@echo 'install        DESTDIR PREFIX MODULESDIR'
 	@echo 'format         clang-format over all sources; format-check only looks'
 	@echo 'analyze        clang-tidy, cppcheck, shellcheck, mandoc; findings are errors'
