@@ -62,31 +62,44 @@ static bool done(struct flight *f)
     return atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_DONE;
 }
 
+static void take_callback(struct flight *f)
+{
+    f->callback_arg = NULL;
+    if (!ASYNC_WAIT_CTX_get_callback(f->waiter->wctx, &f->callback, &f->callback_arg))
+        f->callback = NULL;
+}
+
 static bool wait_in_job(struct flight *f)
 {
     struct waiter *w = f->waiter;
     unsigned resumes = 0;
 
-    waiter_take_callback(w);
+    take_callback(f);
     for (;;) {
         if (!move(f, FLIGHT_RUNNING, FLIGHT_PAUSED))
             return true;
         /* Fails where pausing is blocked or impossible: then as if resumed. */
         (void)ASYNC_pause_job();
+        /* Done or not: the result is in memory that a child does not have. */
         if (w->generation != hw_generation())
-            return done(f);
+            return false;
         if (++resumes > RESUMES_MAX && !done(f)) {
             struct pollfd p = {.fd = w->fd, .events = POLLIN};
 
             (void)poll(&p, 1, 1);
         }
-        /* The signal first, the state then: a signal that is written after it
-         * was cleared belongs to a completion that is seen below, or to one
-         * that finds the job paused again. */
-        waiter_clear(w, !done(f));
         if (!move(f, FLIGHT_PAUSED, FLIGHT_RUNNING))
-            return true;
+            break;
+        /* Ours is not written before DONE, nor while we run: this one belongs
+         * to a flight that was abandoned. */
+        waiter_clear(w);
     }
+    /* Resumed in between DONE and its signal, perhaps: once the job goes on,
+     * none may come. A callback comes when it comes: it may want a lock that
+     * the application holds around this job. */
+    if (f->callback == NULL)
+        waiter_settle(w);
+    return true;
 }
 
 static void futex(_Atomic uint32_t *word, int op, uint32_t val)
@@ -117,13 +130,15 @@ void async_on_forsaken(struct flight *f, void (*forsake)(void *arg), void *arg)
 {
     if (f->waiter == NULL)
         return;
+    f->forsake_arg = arg;
     f->waiter->forsake = forsake;
     f->waiter->forsake_arg = arg;
 }
 
+/* The wait context may serve another job by now, after one that was left. */
 static void not_forsaken(struct flight *f)
 {
-    if (f->waiter != NULL)
+    if (f->waiter != NULL && f->waiter->forsake_arg == f->forsake_arg)
         f->waiter->forsake = NULL;
 }
 
@@ -134,22 +149,68 @@ void async_end(struct flight *f)
     f->waiter = NULL;
 }
 
+bool async_over(const struct flight *f)
+{
+    uint32_t state = atomic_load_explicit(&f->state, memory_order_acquire);
+
+    return state == FLIGHT_DONE || state == FLIGHT_RUNNING;
+}
+
 /* Unless the device's failure is the end of it, all is well. */
 static int status_of(const struct flight *f, int result)
 {
     switch (result) {
     case 0:
     case -EBADMSG:
-    case -EKEYREJECTED: return ASYNC_STATUS_OK;
+    case -EKEYREJECTED:
+    case -ENOTSUP: return ASYNC_STATUS_OK;
     case -EAGAIN: return ASYNC_STATUS_EAGAIN;
     default: return f->fallback ? ASYNC_STATUS_OK : ASYNC_STATUS_ERR;
     }
 }
 
+/* What the job is told of its flight's end. */
+struct notice {
+    int status;
+    ASYNC_callback_fn callback;
+    void *callback_arg;
+};
+
+/*
+ * Moves the flight to DONE, and returns what it was. From there on the job goes
+ * its way, and the next flight may change status and callback: so the status is
+ * set and the callback taken before, while the job can do nothing but pause
+ * again. w is NULL where there is nobody to tell.
+ */
+static uint32_t finish(struct flight *f, struct waiter *w, struct notice *n)
+{
+    /* Acquire: the callback, which was written before PAUSED. */
+    uint32_t seen = atomic_load_explicit(&f->state, memory_order_acquire);
+
+    do {
+        if (seen == FLIGHT_PAUSED && w != NULL) {
+            ASYNC_WAIT_CTX_set_status(w->wctx, n->status);
+            n->callback = f->callback;
+            n->callback_arg = f->callback_arg;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&f->state, &seen, FLIGHT_DONE,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    return seen;
+}
+
+/* Inside the window. The wait context may be gone when a callback returns. */
+static void notify(struct waiter *w, const struct notice *n)
+{
+    if (n->callback == NULL)
+        waiter_write(w);
+    else if (n->status != ASYNC_STATUS_EAGAIN) /* told to come back: expects no call */
+        (void)n->callback(n->callback_arg);
+}
+
 void async_complete(struct hw_request *req)
 {
     struct flight *f = req->owner;
-    int status = status_of(f, req->status);
+    struct notice notice = {.status = status_of(f, req->status)};
     /*
      * Once DONE is stored the job may go on, let its waiter go and free its
      * wait context. So first: a reference, and the window. The flight itself
@@ -162,9 +223,9 @@ void async_complete(struct hw_request *req)
     if (w != NULL)
         atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
     open = w != NULL && waiter_open(w, &nested);
-    was = atomic_exchange_explicit(&f->state, FLIGHT_DONE, memory_order_acq_rel);
+    was = finish(f, open ? w : NULL, &notice);
     if (was == FLIGHT_PAUSED && open)
-        waiter_signal(w, status, status != ASYNC_STATUS_EAGAIN);
+        notify(w, &notice);
     else if (was == FLIGHT_SLEEPING)
         futex(&f->state, FUTEX_WAKE, 1);
     if (open)

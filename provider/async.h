@@ -35,6 +35,10 @@ struct flight {
     _Atomic uint32_t state;
     struct waiter *waiter; /* our reference; NULL outside a job */
     bool fallback;         /* a failed device is software's business, not an error */
+    /* As the wait context had them when the job first paused; NULL: none. */
+    ASYNC_callback_fn callback;
+    void *callback_arg;
+    void *forsake_arg; /* of async_on_forsaken */
 };
 
 /* The job that the caller runs in, or NULL. */
@@ -56,13 +60,16 @@ void async_failed(struct flight *f);
 void async_on_forsaken(struct flight *f, void (*forsake)(void *arg), void *arg);
 
 /*
- * Returns when the flight is DONE; false where that will never be, because
- * the request was submitted before a fork. The job may be resumed early any
- * number of times. pool is polled when not in a job.
+ * Returns when the flight is DONE; false where this process will not have the
+ * result, because the request was submitted before a fork. The job may be
+ * resumed early any number of times. pool is polled when not in a job.
  */
 bool async_wait(struct flight *f, struct hw_pool *pool);
 /* After async_wait, or when nothing was submitted: lets the waiter go. */
 void async_end(struct flight *f);
+/* Whether the completion side has said its last word, or was never asked: not
+ * so where a job was abandoned in a pause and its context lives on. */
+bool async_over(const struct flight *f);
 
 /* On the completion side: the complete() of every request of ours. */
 void async_complete(struct hw_request *req);

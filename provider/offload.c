@@ -42,16 +42,20 @@ static void forsaken(void *arg)
     drop_request(arg);
 }
 
-/* A request to fill in: the last one, unless the device still has it. */
+/* A request to fill in: the last one, unless the device still has it or is just
+ * about to say that it has not. */
 static struct hw_request *fresh_request(struct offload *off)
 {
     struct hw_request *req = off->req;
 
     off->kept = false;
-    if (req != NULL && !hw_request_reusable(req)) {
+    if (req != NULL && (!hw_request_reusable(req) || !async_over(req->owner))) {
         drop_request(off);
         req = NULL;
     }
+    /* The waiter of a job that never came back for it. */
+    if (req != NULL)
+        async_end(req->owner);
     if (req == NULL) {
         req = hw_request_new(sizeof(struct flight), fini);
         if (req == NULL)

@@ -80,10 +80,11 @@ void waiter_close(struct waiter *w, bool nested)
                                                 memory_order_release, memory_order_relaxed);
 }
 
-/* The wait context is being freed. */
+/* The wait context is being freed. In a forked child the thread that was inside
+ * the window, if one was, does not exist. */
 static void waiter_kill(struct waiter *w)
 {
-    for (unsigned round = 0;; round++) {
+    for (unsigned round = 0; w->generation == hw_generation(); round++) {
         uintptr_t seen = atomic_load_explicit(&w->window, memory_order_acquire);
 
         if ((seen == WINDOW_IDLE || seen == self()) &&
@@ -166,43 +167,32 @@ struct waiter *waiter_of_job(ASYNC_JOB *job)
     return w;
 }
 
-void waiter_take_callback(struct waiter *w)
-{
-    ASYNC_callback_fn callback;
-    void *arg;
-
-    if (!ASYNC_WAIT_CTX_get_callback(w->wctx, &callback, &arg))
-        callback = NULL;
-    if (callback == NULL)
-        arg = NULL;
-    /* Written only when it changes: the signal of an earlier pause, whose job
-     * was resumed before it, may be reading just now. */
-    if (callback != w->callback)
-        w->callback = callback;
-    if (arg != w->callback_arg)
-        w->callback_arg = arg;
-}
-
-void waiter_signal(struct waiter *w, int status, bool with_callback)
+void waiter_write(struct waiter *w)
 {
     const uint64_t one = 1;
 
-    ASYNC_WAIT_CTX_set_status(w->wctx, status);
-    if (w->callback != NULL) {
-        /* The wait context may be gone when it returns. */
-        if (with_callback)
-            (void)w->callback(w->callback_arg);
-        return;
-    }
     /* Fails only where the counter is full, and so readable. */
     (void)!write(w->fd, &one, sizeof(one));
     atomic_store_explicit(&w->written, true, memory_order_release);
 }
 
-void waiter_clear(struct waiter *w, bool force)
+void waiter_clear(struct waiter *w)
 {
     uint64_t count;
 
-    if (atomic_exchange_explicit(&w->written, false, memory_order_acquire) || force)
+    if (atomic_exchange_explicit(&w->written, false, memory_order_acquire))
         (void)!read(w->fd, &count, sizeof(count));
+}
+
+void waiter_settle(struct waiter *w)
+{
+    for (unsigned round = 0;; round++) {
+        /* Acquire: pairs with the release in waiter_close. */
+        uintptr_t seen = atomic_load_explicit(&w->window, memory_order_acquire);
+
+        if (seen == WINDOW_IDLE || seen == WINDOW_DEAD || seen == self())
+            break;
+        wait_a_moment(round);
+    }
+    waiter_clear(w);
 }

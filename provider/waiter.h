@@ -30,10 +30,6 @@ struct waiter {
     int fd;
     unsigned generation;  /* of the process that made fd, see hw_generation */
     ASYNC_WAIT_CTX *wctx; /* inside the window only, or on the job's thread */
-    /* As the wait context had them when the job paused: written before the
-     * request is marked paused, read after it was marked done. */
-    ASYNC_callback_fn callback;
-    void *callback_arg;
     /*
      * What to do when the wait context is freed while its job is paused: the
      * job will never be resumed, and whoever holds its cipher context may be
@@ -59,17 +55,14 @@ void waiter_unref(struct waiter *w);
  */
 bool waiter_open(struct waiter *w, bool *nested);
 void waiter_close(struct waiter *w, bool nested);
-/* Inside the window: sets the wait context's status, then calls the callback,
- * or writes the eventfd where there is none. with_callback = false never calls
- * it: an application expects none unless the status is ASYNC_STATUS_OK. */
-void waiter_signal(struct waiter *w, int status, bool with_callback);
+/* Inside the window: makes the eventfd readable. */
+void waiter_write(struct waiter *w);
 
-/* On the job's thread, before the request is marked paused. */
-void waiter_take_callback(struct waiter *w);
-
-/* On the job's thread. Takes a signal that was written; with force, looks at
- * the eventfd even if none was seen to be. */
-void waiter_clear(struct waiter *w, bool force);
+/* On the job's thread. Takes a signal that was written. */
+void waiter_clear(struct waiter *w);
+/* The same, after a completion was seen whose signal may be on its way still:
+ * waits for the window to close, which is open for that write. */
+void waiter_settle(struct waiter *w);
 
 /* How many there are, for leak tests. */
 uint64_t waiters_live(void);
