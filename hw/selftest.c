@@ -8,6 +8,7 @@
 #include "completion.h"
 #include "device.h"
 #include "hw.h"
+#include "key.h"
 #include "selftest_ak.h"
 #include "submit.h"
 
@@ -235,13 +236,16 @@ struct hw_request *selftest_request(void)
     return req;
 }
 
-int selftest_ask(struct device *dev, struct hw_request *req)
+static int ask(struct device *dev, struct hw_request *req)
 {
     const struct timespec pause = {.tv_nsec = 100000};
     uint64_t deadline = device_now() + (uint64_t)dev->cfg.timeout_ms * 1000000u;
     bool *done = req->owner;
     int rc;
 
+    /* It was left with a device that did not answer. */
+    if (!hw_request_reusable(req))
+        return -ETIMEDOUT;
     *done = false;
     rc = submit_to(dev, 0, req, false);
     if (rc != 0)
@@ -258,6 +262,16 @@ int selftest_ask(struct device *dev, struct hw_request *req)
         completion_poll(dev);
     }
     return req->status;
+}
+
+int selftest_ask(struct device *dev, struct hw_request *req)
+{
+    int status = ask(dev, req);
+
+    /* Its session goes at once: a device may have fewer than there are tests,
+     * and it is not registered yet, so that a key's end does not reach it. */
+    dev->ops->forget_key(dev, req->key->id);
+    return status;
 }
 
 struct texts {
