@@ -141,7 +141,9 @@ int cipher_block_update(void *vctx, unsigned char *out, size_t *outl, size_t out
     if (due != 0 && c->buf_len != 0) {
         size_t fill = CIPHER_BLOCK - c->buf_len;
 
-        memcpy(c->buf + c->buf_len, in, fill);
+        /* A whole block may be kept back: then nothing fills it up. */
+        if (fill != 0)
+            memcpy(c->buf + c->buf_len, in, fill);
         c->buf_len = 0;
         s.kept = c->buf;
         s.in += fill;

@@ -284,6 +284,8 @@ START_TEST(test_small_buffers)
     void *c;
 
     take_functions(rows[_i].name, &f);
+    ck_assert(f.newctx != NULL && f.einit != NULL && f.update != NULL && f.cipher != NULL);
+    ck_assert(f.final != NULL && f.freectx != NULL);
     c = f.newctx(OSSL_PROVIDER_get0_provider_ctx(s.vcrypto));
     failed_with(f.einit(c, key, rows[_i].key_len + 1, NULL, 0, NULL), PROV_R_INVALID_KEY_LENGTH);
     if (rows[_i].iv_len != 0)

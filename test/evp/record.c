@@ -173,7 +173,9 @@ END_TEST
 
 static void record_header(uint8_t header[13], size_t len)
 {
-    memcpy(header, "\0\0\0\0\0\0\0\1\x17\3\3", 11);
+    static const uint8_t front[11] = {0, 0, 0, 0, 0, 0, 0, 1, 0x17, 3, 3};
+
+    memcpy(header, front, sizeof(front));
     header[11] = (uint8_t)(len >> 8);
     header[12] = (uint8_t)len;
 }
