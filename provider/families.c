@@ -2,6 +2,9 @@
 #include "families.h"
 
 #include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+#include <openssl/provider.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -117,4 +120,31 @@ const OSSL_ALGORITHM *families_query(const struct provctx *prov, int operation)
         if (rows[i].operation == operation && prov->families[rows[i].family].offered)
             return (const OSSL_ALGORITHM *)((const char *)&prov->offer + rows[i].offer);
     return NULL;
+}
+
+struct capabilities {
+    OSSL_CALLBACK *cb;
+    void *arg;
+};
+
+/* Passes on a group of the default provider's whose keys we have. */
+static int pass_on(const OSSL_PARAM params[], void *arg)
+{
+    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, OSSL_CAPABILITY_TLS_GROUP_ALG);
+    const struct capabilities *to = arg;
+    const char *keys;
+
+    if (p == NULL || !OSSL_PARAM_get_utf8_string_ptr(p, &keys) || strcmp(keys, "EC") != 0)
+        return 1;
+    return to->cb(params, to->arg);
+}
+
+int families_get_capabilities(void *provctx, const char *capability, OSSL_CALLBACK *cb, void *arg)
+{
+    const struct provctx *prov = provctx;
+    struct capabilities to = {cb, arg};
+
+    if (!prov->families[FAMILY_EC].offered || strcmp(capability, "TLS-GROUP") != 0)
+        return 1;
+    return OSSL_PROVIDER_get_capabilities(prov->software.provider, capability, pass_on, &to);
 }

@@ -9,6 +9,7 @@
 #define VCRYPTO_FAMILIES_H
 
 #include <openssl/core.h>
+#include <openssl/core_dispatch.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -48,5 +49,8 @@ bool families_set_min(struct provctx *prov, int family, size_t bytes);
 int families_offer(struct provctx *prov);
 /* NULL: nothing for this operation. */
 const OSSL_ALGORITHM *families_query(const struct provctx *prov, int operation);
+/* libssl knows a group only where the provider of its keys announces it: so the
+ * groups of EC keys are ours to announce, too. */
+OSSL_FUNC_provider_get_capabilities_fn families_get_capabilities;
 
 #endif
