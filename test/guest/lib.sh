@@ -125,8 +125,13 @@ configure() {
 vssl() {
     OPENSSL_CONF=${conf:-/tmp/openssl.cnf} VCRYPTO_STATS=1 timeout -k 5 50 openssl "$@" \
         >"${out:-/tmp/vssl}" 2>"${out:-/tmp/vssl}.err"
-    set -- $?
-    grep '^vcrypto: ' "${out:-/tmp/vssl}.err"
+    set -- $? "$1"
+    if [ "$1" -ne 0 ]; then
+        echo "openssl $2: status $1"
+        tail -n 20 "${out:-/tmp/vssl}.err"
+    else
+        grep '^vcrypto: ' "${out:-/tmp/vssl}.err"
+    fi
     return "$1"
 }
 # speed JOBS BYTES SECONDS [ARGUMENT...]
@@ -149,10 +154,9 @@ operations() {
 # covered WHAT: there were operations, and each was a request that was answered,
 # or software did it.
 covered() {
-    set -- "$1" "$(operations)" "$(figure 0000 requests)" "$(figure 0000 completions)" \
-        "$(figure software total)"
-    check "$1: $2 operations, $3 requests, $5 in software" \
-        [ "$2" -gt 0 -a "$3" -eq "$4" -a $(($3 + $5)) -ge "$2" ]
+    set -- "$1" "$(operations)" "$(figure 0000 completions)" "$(figure software total)"
+    check "$1: $2 operations, $3 on devices, $4 in software" \
+        [ "$2" -gt 0 -a $(($3 + $4)) -ge "$2" ]
 }
 # Interrupts of VFIO's so far.
 interrupts() {
