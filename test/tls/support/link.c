@@ -90,7 +90,28 @@ static int on_wake(SSL *ssl, void *arg)
     return write(p->bell, &one, sizeof(one)) == sizeof(one);
 }
 
-/* libssl tells the descriptors of a job that is paused only. */
+/* An application learns of a descriptor at the pause that told it as added, and
+ * HAProxy dies of one that it finds at the end and has not learned of. */
+static bool descriptor_was_told(struct peer *p)
+{
+    size_t added = 0, deleted = 0;
+
+    if (SSL_get_changed_async_fds(p->ssl, NULL, &added, NULL, &deleted) != 1) {
+        return false;
+    }
+    return added == (p->fd == -1) && deleted == 0;
+}
+
+static void check_descriptors(struct peer *p)
+{
+    size_t n = 0;
+
+    if (p->wake == WAKE_FD && !p->failed && p->fd == -1 &&
+        SSL_get_all_async_fds(p->ssl, NULL, &n) == 1 && n != 0) {
+        peer_fail(p, "a descriptor that no pause has told");
+    }
+}
+
 static void note_pause(struct peer *p, enum op op)
 {
     OSSL_ASYNC_FD fds[4];
@@ -109,6 +130,8 @@ static void note_pause(struct peer *p, enum op op)
         peer_fail(p, "no descriptors told");
     } else if (p->fd != -1 && p->fd != fds[0]) {
         peer_fail(p, "another descriptor than before");
+    } else if (!descriptor_was_told(p)) {
+        peer_fail(p, "the descriptor is not told as added, once");
     } else {
         p->fd = fds[0];
     }
@@ -484,7 +507,9 @@ bool link_run(struct link *l, enum task client, enum task server)
 
         failed = l->peer[CLIENT].failed || l->peer[SERVER].failed;
         if (!failed && link_finished(l) && !(resting && moved)) {
-            return true;
+            check_descriptors(&l->peer[CLIENT]);
+            check_descriptors(&l->peer[SERVER]);
+            return link_result(l, NULL);
         }
         if (l->stop_after != 0 && link_pauses(l) >= l->stop_after) {
             return link_result(l, "stopped");

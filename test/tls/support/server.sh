@@ -99,21 +99,20 @@ start_server() {
     return 1
 }
 
-# stop_server SIGNAL: true if it ends by itself, as it should.
+# stop_server SIGNAL: true if it was still there, and ends with status 0.
 stop_server() {
-    local status=0
-    kill "-$1" "$server" 2>/dev/null
+    local status=0 ended=0
+    kill "-$1" "$server" 2>/dev/null || status=1
     for _ in {1..200}; do
         kill -0 "$server" 2>/dev/null || break
         sleep 0.05
     done
     if kill -0 "$server" 2>/dev/null; then
         kill -9 "$server"
-        status=1
     fi
-    wait "$server" 2>/dev/null
+    wait "$server" 2>/dev/null || ended=$?
     server=
-    return $status
+    return $((status + ended))
 }
 
 # descriptors PROCESS
@@ -157,6 +156,11 @@ measure() {
     shift
     fds=$(descriptors "$process") t0=$(thread_cpu "$process") p0=$(process_cpu "$process")
     run_load "$@" || status=1
+    if ! kill -0 "$process" 2>/dev/null; then
+        thread_us=0 process_us=0 rate=0 fds_left=0
+        echo "# the server is gone"
+        return 1
+    fi
     t=$(thread_cpu "$process") p=$(process_cpu "$process")
     n=$(value handshakes)
     [ "${n:-0}" -gt 0 ] || n=1
