@@ -84,7 +84,7 @@ GROUPS := unit pci async evp tls fault
 # and preloaded into the openssl command.
 FIBRE_SRC := $(addprefix test/support/fibre_,$(patsubst address,asan.c,$(patsubst thread,tsan.c,$(SAN))))
 FIBRE_SRC := $(filter %.c,$(FIBRE_SRC))
-SUPPORT_SRC := $(sort $(filter-out test/support/fibre_%,$(wildcard test/support/*.c test/*/support/*.c)))
+SUPPORT_SRC := $(sort $(filter-out test/support/fibre_%,$(wildcard test/support/*.c $(GROUPS:%=test/%/support/*.c))))
 TEST_SRC := $(sort $(wildcard $(GROUPS:%=test/%/*.c)))
 TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh test/model/*.sh))
 TEST_PROGRAMS := $(TEST_SRC:%.c=$(B)/%)
