@@ -158,13 +158,13 @@ static int up_transport(struct device *dev, struct hw_error *err)
 static int up_dma(struct device *dev, struct hw_error *err)
 {
     (void)err;
-    dma_pool_attach(&dev->dma, dev->transport);
+    dma_pool_attach(dev->dma, dev->transport);
     return 0;
 }
 
 static void down_dma(struct device *dev)
 {
-    dma_pool_detach(&dev->dma);
+    dma_pool_detach(dev->dma);
 }
 
 static int up_driver(struct device *dev, struct hw_error *err)
@@ -273,7 +273,7 @@ static void free_device(struct device *dev)
     for (unsigned i = 0; i < DEVICE_QUEUES_MAX; i++)
         queue_fini(&dev->queues[i]);
     session_table_fini(&dev->sessions);
-    dma_pool_fini(&dev->dma);
+    dma_pool_free(dev->dma);
     if (dev->wake_fd >= 0)
         close(dev->wake_fd);
     free(dev->spec);
@@ -301,13 +301,13 @@ static int new_device(const char *spec, unsigned index, const struct hw_config *
     dev->index = index;
     device_name(spec, index, dev->name, sizeof(dev->name));
     atomic_init(&dev->nqueues, 1);
+    dev->dma = dma_pool_new(DEVICE_DMA_LIMIT);
     /* These locks are plain, and so cannot fail. */
-    (void)dma_pool_init(&dev->dma, DEVICE_DMA_LIMIT);
     (void)session_table_init(&dev->sessions);
     for (unsigned i = 0; i < DEVICE_QUEUES_MAX; i++)
         (void)queue_init(&dev->queues[i], dev, i);
     dev->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (dev->spec == NULL || dev->cfg.device == NULL ||
+    if (dev->dma == NULL || dev->spec == NULL || dev->cfg.device == NULL ||
         (cfg->emulator_fault != NULL && dev->cfg.emulator_fault == NULL) || dev->wake_fd < 0) {
         int rc = dev->wake_fd < 0 ? -errno : -ENOMEM;
 

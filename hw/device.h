@@ -124,7 +124,7 @@ struct device {
     unsigned index;       /* among equal entries */
 
     void *priv; /* the driver's, NULL: not attached */
-    struct dma_pool dma;
+    struct dma_pool *dma;
     struct session_table sessions;
     struct device_caps offered; /* what it says of itself; who brings it up looks */
     struct device_caps caps;    /* what a self test confirmed; does not change in use */

@@ -64,11 +64,17 @@ void dma_region_free(struct transport *t, struct dma_region *r)
     release_memory(r);
 }
 
-int dma_pool_init(struct dma_pool *p, size_t limit)
+struct dma_pool *dma_pool_new(size_t limit)
 {
-    memset(p, 0, sizeof(*p));
+    struct dma_pool *p = calloc(1, sizeof(*p));
+
+    if (p == NULL)
+        return NULL;
     p->limit = limit;
-    return lock_init(&p->lock);
+    if (lock_init(&p->lock) == 0)
+        return p;
+    free(p);
+    return NULL;
 }
 
 static void free_batch(struct dma_batch *b)
@@ -80,7 +86,8 @@ static void free_batch(struct dma_batch *b)
     b->nregions = 0;
 }
 
-void dma_pool_fini(struct dma_pool *p)
+/* Nobody else knows it any more. */
+static void destroy(struct dma_pool *p)
 {
     while (p->gone != NULL) {
         struct dma_batch *b = p->gone;
@@ -90,6 +97,21 @@ void dma_pool_fini(struct dma_pool *p)
         free(b);
     }
     pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+void dma_pool_free(struct dma_pool *p)
+{
+    bool last;
+
+    if (p == NULL)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->orphan = true;
+    last = p->out == 0;
+    pthread_mutex_unlock(&p->lock);
+    if (last)
+        destroy(p);
 }
 
 void dma_pool_attach(struct dma_pool *p, struct transport *t)
@@ -175,6 +197,8 @@ int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
     if (f != NULL) {
         p->free[cls] = f->next;
         p->now.out++;
+        p->out++;
+        out->pool = p;
         out->epoch = p->now.epoch;
     }
     pthread_mutex_unlock(&p->lock);
@@ -203,9 +227,11 @@ static void put_gone(struct dma_pool *p, unsigned epoch)
     }
 }
 
-void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty)
+void dma_buf_put(struct dma_buf *b, size_t dirty)
 {
     struct dma_free *f = (struct dma_free *)(void *)b->va;
+    struct dma_pool *p = b->pool;
+    bool last;
 
     if (f == NULL)
         return;
@@ -219,8 +245,12 @@ void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty)
     } else {
         put_gone(p, b->epoch);
     }
+    p->out--;
+    last = p->orphan && p->out == 0;
     pthread_mutex_unlock(&p->lock);
     b->va = NULL;
+    if (last)
+        destroy(p);
 }
 
 size_t dma_buf_size(const struct dma_buf *b)

@@ -8,6 +8,7 @@
 #define VCRYPTO_DMA_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +33,8 @@ void dma_region_free(struct transport *t, struct dma_region *r);
 struct dma_buf {
     uint8_t *va; /* NULL: none */
     uint64_t iova;
-    unsigned epoch; /* of the pool, when it was given out */
+    struct dma_pool *pool; /* whose it is */
+    unsigned epoch;        /* of the pool, when it was given out */
     unsigned char cls;
 };
 
@@ -45,8 +47,9 @@ struct dma_batch {
 };
 
 /*
- * A pool outlives the device's coming and going: buffers that are out when the
- * device goes stay readable until they are put back.
+ * A pool outlives the device's coming and going, and buffers outlive the pool's
+ * owner: those that are out when the device goes stay readable until they are
+ * put back.
  */
 struct dma_pool {
     pthread_mutex_t lock;
@@ -55,11 +58,14 @@ struct dma_pool {
     struct dma_batch now;
     struct dma_batch *gone; /* of earlier times, with buffers still out */
     size_t total, limit;    /* bytes of regions attached */
+    unsigned out;           /* buffers given out, of all times */
+    bool orphan;            /* its owner has gone: the last buffer frees it */
 };
 
-int dma_pool_init(struct dma_pool *p, size_t limit);
-/* Detached; buffers still out are void. */
-void dma_pool_fini(struct dma_pool *p);
+/* Detached. NULL: no memory. */
+struct dma_pool *dma_pool_new(size_t limit);
+/* Must be detached. NULL is fine. */
+void dma_pool_free(struct dma_pool *p);
 
 void dma_pool_attach(struct dma_pool *p, struct transport *t);
 /* The device reaches none of the memory afterwards. */
@@ -69,7 +75,7 @@ void dma_pool_detach(struct dma_pool *p);
  * -ENODEV: detached; -EMSGSIZE. */
 int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out);
 /* dirty: how many leading bytes to cleanse. */
-void dma_buf_put(struct dma_pool *p, struct dma_buf *b, size_t dirty);
+void dma_buf_put(struct dma_buf *b, size_t dirty);
 size_t dma_buf_size(const struct dma_buf *b);
 
 #endif

@@ -129,7 +129,7 @@ int request_stage(struct request *r, struct device *dev)
     r->aad_off = r->dst_off + align16(data + (kind == HW_KIND_AEAD ? HW_TAG_MAX : 0));
     need = r->aad_off + req->aad_len;
     request_unstage(r);
-    rc = dma_buf_get(&dev->dma, need, &r->buf);
+    rc = dma_buf_get(dev->dma, need, &r->buf);
     if (rc != 0)
         return rc;
     r->dev = dev;
@@ -148,7 +148,7 @@ void request_unstage(struct request *r)
     if (r->buf.va == NULL || inherited(r))
         return;
     live_add(&live.dma_bytes, -(int64_t)dma_buf_size(&r->buf));
-    dma_buf_put(&r->dev->dma, &r->buf, r->buf_dirty);
+    dma_buf_put(&r->buf, r->buf_dirty);
 }
 
 void hw_release(struct hw_request *req)

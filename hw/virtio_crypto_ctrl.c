@@ -71,9 +71,9 @@ static void kick(struct vc_device *vc)
     atomic_fetch_sub_explicit(&dev->sessions.kickers, 1, memory_order_release);
 }
 
-static void free_command(struct vc_device *vc, struct vc_command *c)
+static void free_command(struct vc_command *c)
 {
-    dma_buf_put(&vc->dev->dma, &c->buf, c->buf_len);
+    dma_buf_put(&c->buf, c->buf_len);
     if (c->session != NULL)
         session_unref(c->session);
     free(c);
@@ -87,7 +87,7 @@ static int new_command(struct vc_device *vc, size_t bytes, struct vc_command **o
 
     if (c == NULL)
         return -ENOMEM;
-    rc = dma_buf_get(&vc->dev->dma, bytes, &c->buf);
+    rc = dma_buf_get(vc->dev->dma, bytes, &c->buf);
     if (rc != 0) {
         free(c);
         return rc;
@@ -394,7 +394,7 @@ static int service_one(struct vc_device *vc)
     act_on(&out);
     if (c != NULL) {
         pthread_mutex_lock(&vc->dev->sessions.lock);
-        free_command(vc, c);
+        free_command(c);
         pthread_mutex_unlock(&vc->dev->sessions.lock);
     }
     return rc;
@@ -460,7 +460,7 @@ void vc_control_drop(struct vc_device *vc, struct request_list *orphans)
         TAILQ_REMOVE(&vc->commands, c, link);
         if (c->session != NULL)
             TAILQ_CONCAT(orphans, &c->session->waiters, link);
-        free_command(vc, c);
+        free_command(c);
     }
     do {
         n = session_take(t, 0, dropped, 16);

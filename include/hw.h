@@ -234,7 +234,7 @@ int hw_pool_new(const struct hw_config *cfg, struct hw_pool **out, struct hw_err
 /*
  * Cancels what is in flight where this was the last user of a device: every
  * complete() has returned when this returns. Waits for the device's reset.
- * Requests that are not in flight must have been released before.
+ * Results not yet collected can still be.
  */
 void hw_pool_free(struct hw_pool *pool);
 
