@@ -17,8 +17,8 @@
 #include "queue.h"
 #include "selftest.h"
 #include "submit.h"
-#include "support/clock.h"
-#include "support/hostile.h"
+#include "parts/clock.h"
+#include "parts/hostile.h"
 
 #define SLOTS 48
 #define KEYS  8
@@ -187,8 +187,10 @@ static void step_restart(void)
     struct hw_error err;
 
     device_drain(dev, -EIO);
-    if (dev->ops->start(dev, &err) == 0)
-        atomic_store(&dev->state, DEVICE_RUNNING);
+    if (dev->ops->start(dev, &err) != 0)
+        return;
+    MUST(hostile_masters());
+    atomic_store(&dev->state, DEVICE_RUNNING);
 }
 
 static bool gone(void)

@@ -17,7 +17,7 @@
 #include "emulator/device.h"
 #include "hw.h"
 #include "input.h"
-#include "support/keys.h"
+#include "parts/keys.h"
 
 #define ARENA  0x10000u
 #define IOVA   0x7654000000ull

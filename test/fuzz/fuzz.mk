@@ -18,15 +18,16 @@ fuzz:
 
 ifeq ($(SAN),fuzz)
 FUZZ_PROGRAMS := $(FUZZ:%=$(B)/test/fuzz/%)
-FUZZ_SUPPORT_device := clock hostile
-FUZZ_SUPPORT_emulator := keys
+FUZZ_PARTS_device := clock hostile
+FUZZ_PARTS_emulator := keys
 
 fuzz-programs: all $(FUZZ_PROGRAMS)
 
-# A program's own support comes first: it may stand in for parts of hw/.
+# A program's own parts come first: they may stand in for some of hw/. They are
+# no support of the tests, which would then sleep by their clock.
 .SECONDEXPANSION:
 $(FUZZ_PROGRAMS): $(B)/test/fuzz/%: $(O)/test/fuzz/%.o \
-		$$(addprefix $(O)/test/fuzz/support/,$$(addsuffix .o,$$(FUZZ_SUPPORT_$$*))) $(O)/libfuzz.a
+		$$(addprefix $(O)/test/fuzz/parts/,$$(addsuffix .o,$$(FUZZ_PARTS_$$*))) $(O)/libfuzz.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(LINK) -fsanitize=fuzzer $(FUZZ_LINK_$*) -o $@ $^ $(TEST_LIBS)
@@ -34,5 +35,5 @@ $(FUZZ_PROGRAMS): $(B)/test/fuzz/%: $(O)/test/fuzz/%.o \
 # The provider as well, for what its functions say of configurations.
 $(O)/libfuzz.a: $(call objects,$(HW_SRC) $(PROVIDER_SRC) test/support/support.c)
 
--include $(patsubst %.c,$(O)/%.d,$(FUZZ_SRC) $(wildcard test/fuzz/support/*.c))
+-include $(patsubst %.c,$(O)/%.d,$(FUZZ_SRC) $(wildcard test/fuzz/parts/*.c))
 endif

@@ -285,9 +285,16 @@ void hostile_register(void)
         h.lies[h.nlies].off = off & 0x3fff;
         h.lies[h.nlies].skip = off >> 14 & 1;
         h.lies[h.nlies++].val = val;
+    } else if (off & 0x4000) {
+        h.stubborn = val & 1;
     } else {
         h.bar[off % (CONFIG + 64)] = (uint8_t)val;
     }
+}
+
+bool hostile_masters(void)
+{
+    return h.config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 }
 
 unsigned hostile_mapped(void)

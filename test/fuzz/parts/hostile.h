@@ -8,6 +8,8 @@
 #ifndef FUZZ_HOSTILE_H
 #define FUZZ_HOSTILE_H
 
+#include <stdbool.h>
+
 #include "../input.h"
 
 /* What the next function to be opened is like; input: for all its life. */
@@ -19,6 +21,8 @@ void hostile_serve(unsigned queue, unsigned n);
 void hostile_poke(void);
 /* Changes a register. */
 void hostile_register(void);
+/* Whether the driver lets it master the bus. */
+bool hostile_masters(void);
 /* Mappings that the driver has not undone. */
 unsigned hostile_mapped(void);
 
