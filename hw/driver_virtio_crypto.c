@@ -264,6 +264,9 @@ static int start(struct device *dev, struct hw_error *err)
     struct vc_device *vc = vc_of(dev);
     int rc = begin(vc, err);
 
+    /* stop took the bus from it where it did not reset. */
+    if (rc == 0)
+        rc = pci_enable(dev->transport);
     if (rc == 0) {
         rc = virtio_pci_accept(&vc->pci, vc->features);
         if (rc != 0)

@@ -96,8 +96,13 @@ int virtio_pci_reset(struct virtio_pci *v)
 
     set(v, VIRTIO_PCI_COMMON_STATUS, 1, 0);
     for (unsigned i = 0; i < 1000; i++) {
-        if (virtio_pci_status(v) == 0)
+        uint8_t status = virtio_pci_status(v);
+
+        if (status == 0)
             return 0;
+        /* All ones: nobody answers, and will not by waiting. */
+        if (status == 0xff)
+            return -ENODEV;
         nanosleep(&ms, NULL);
     }
     return -ETIMEDOUT;

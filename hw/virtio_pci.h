@@ -31,7 +31,7 @@ int virtio_pci_open(struct virtio_pci *v, struct transport *t, struct hw_error *
 uint8_t virtio_pci_status(struct virtio_pci *v);
 void virtio_pci_add_status(struct virtio_pci *v, uint8_t bits);
 /* Status 0, and waits (a second at most) until the device says so: only then
- * does it leave our memory alone. -ETIMEDOUT. */
+ * does it leave our memory alone. -ETIMEDOUT; -ENODEV: nothing answers. */
 int virtio_pci_reset(struct virtio_pci *v);
 
 uint64_t virtio_pci_features(struct virtio_pci *v);
