@@ -170,6 +170,7 @@ static bool test_ecdsa(struct device *dev, const struct selftest_ecdsa *v)
 void selftest_ak(struct device *dev, const struct device_caps *offered, struct device_caps *out)
 {
     out->rsa_raw = out->rsa_pkcs1 = false;
+    out->granularity[HW_RSA] = out->granularity[HW_ECDSA] = 1;
     for (unsigned i = 0; i < selftest_rsa_count; i++) {
         int cls = device_key_class(HW_RSA, selftest_rsa[i].bits);
 
