@@ -168,6 +168,14 @@ include test/fuzz/fuzz.mk
 check-pci: all $(GUEST_PROGRAMS)
 	@test/guest/run.sh --build $(B) $(CASE)
 
+# Each fault until it has struck so often; ends with the table.
+FAULT_HITS ?= 10000
+FAULT_EVENTS ?= 1000
+.PHONY: check-fault
+check-fault: all $(FIBRE_SRC:%=$(B)/fibre.so) $(B)/test/fault/matrix
+	@FAULT_HITS=$(FAULT_HITS) FAULT_EVENTS=$(FAULT_EVENTS) FAULT_SECONDS=3600 OPENSSL_CONF=/dev/null \
+		VCRYPTO_MODULE_DIR='$(abspath $(B))' CK_VERBOSITY=normal $(B)/test/fault/matrix
+
 .PHONY: speed
 speed: all
 	@test/speed.sh $(B) $(ALG) $(BYTES) $(JOBS) $(SECONDS)
@@ -215,6 +223,7 @@ help:
 	@echo 'speed          openssl speed with and without vcrypto; ALG BYTES JOBS SECONDS'
 	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
 	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'
+	@echo 'check-fault    the fault matrix at length; FAULT_HITS FAULT_EVENTS'
 	@echo 'fuzz           libFuzzer programs, FUZZ_SECONDS each; FUZZ=NAME... (clang)'
 	@echo 'install        DESTDIR PREFIX MODULESDIR'
 	@echo 'format         clang-format over all sources; format-check only looks'

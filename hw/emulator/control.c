@@ -50,6 +50,7 @@ struct control {
     struct cursor in; /* after the fixed-length fields */
     uint64_t left;    /* bytes there */
     uint64_t id;      /* of the session made */
+    bool id_made;     /* there is one */
 };
 
 struct op_row {
@@ -90,6 +91,7 @@ static int make_session(struct control *c, const struct engine_key *key, uint32_
 
     if (status == VIRTIO_CRYPTO_NOSPC && !device_has(c->w->e, DEVICE_F_REVISION_1))
         status = VIRTIO_CRYPTO_ERR;
+    c->id_made = status == VIRTIO_CRYPTO_OK;
     return status;
 }
 
@@ -228,7 +230,16 @@ static int request(struct control *c)
     return c->row->serve(c);
 }
 
-int control_request(struct worker *w, uint32_t *len)
+/* A fault: what has been done is undone, and answered with another status. */
+static int refuse(struct control *c, uint32_t status)
+{
+    if (c->id_made)
+        (void)session_destroy(&c->w->e->sessions, c->id, c->row->opcode >> 8);
+    c->id = 0;
+    return (int)status;
+}
+
+int control_request(struct worker *w, uint64_t seq, uint32_t *len)
 {
     struct control c = {.w = w};
     struct cursor out = chain_out(&w->chain);
@@ -237,6 +248,10 @@ int control_request(struct worker *w, uint32_t *len)
     int status = request(&c);
     size_t outcome;
     bool written;
+
+    if (status == VIRTIO_CRYPTO_OK && w->e->threads != 0 &&
+        fault_hits(&w->e->faults.control_status, seq))
+        status = refuse(&c, w->e->faults.control_status.arg);
 
     /* An unknown opcode is answered in whichever form there is room for. */
     outcome = c.row != NULL ? c.row->outcome : w->chain.out_len >= CREATED ? CREATED : DESTROYED;

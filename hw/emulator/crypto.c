@@ -310,13 +310,16 @@ static int request(struct worker *w, const struct fault_strike *strike, uint32_t
     return status;
 }
 
-static void flip(const struct chain *c)
+/* A bit of the result's byte at off. */
+static void flip(const struct chain *c, uint32_t off)
 {
     struct cursor out = chain_out(c);
-    uint8_t *first = c->out_len > 1 ? cursor_direct(&out, 1) : NULL;
+    uint8_t *byte = NULL;
 
-    if (first != NULL)
-        *first ^= 1;
+    if (c->out_len > 1 && (off == 0 || cursor_skip(&out, off)))
+        byte = cursor_direct(&out, 1);
+    if (byte != NULL)
+        *byte ^= 1;
 }
 
 int crypto_data(struct worker *w, const struct fault_strike *strike, uint32_t *len)
@@ -336,7 +339,9 @@ int crypto_data(struct worker *w, const struct fault_strike *strike, uint32_t *l
     if (status != VIRTIO_CRYPTO_OK && !cursor_zero(&out, result))
         *len = 0;
     if (strike->flip)
-        flip(c);
+        flip(c, 0);
+    if (strike->flip_end && result != 0)
+        flip(c, result - 1);
     code = (uint8_t)status;
     out = chain_out(c);
     if (!cursor_skip(&out, c->out_len - 1) || !cursor_write(&out, &code, 1))

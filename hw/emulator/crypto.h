@@ -18,6 +18,7 @@ struct fault_strike;
 struct worker;
 
 int crypto_data(struct worker *w, const struct fault_strike *strike, uint32_t *len);
-int control_request(struct worker *w, uint32_t *len);
+/* seq: it is the function's seq'th, from 1 on. */
+int control_request(struct worker *w, uint64_t seq, uint32_t *len);
 
 #endif

@@ -68,7 +68,8 @@ struct emulator {
 
     uint8_t common[DEVICE_COMMON_LEN]; /* bus lock */
     uint64_t offered, accepted;        /* written under the bus lock while no thread runs */
-    atomic_uint status, isr, config_vector;
+    atomic_uint status, isr, config_vector, generation;
+    atomic_uint_fast64_t gone_until; /* a fault: ns, it is not on the bus before */
     struct virtio_crypto_config config;
     uint16_t queue_max;
     unsigned nqueues; /* data queues, and the control queue after them */
@@ -97,6 +98,10 @@ void *device_dma(struct emulator *e, uint64_t addr, size_t len, bool write);
 /* Sets DEVICE_NEEDS_RESET and says so; no request is served any more. Any
  * thread. */
 void emulator_fail(struct emulator *e);
+/* Faults. The device configuration is said to have changed; the function goes
+ * from its bus for so long, and comes back in need of a reset. Any thread. */
+void emulator_change(struct emulator *e);
+void emulator_leave(struct emulator *e, uint32_t ms);
 /* An interrupt for used entries of q. Any thread, no lock held. */
 void device_interrupt(struct emulator *e, struct emulator_queue *q);
 

@@ -50,6 +50,16 @@ static const struct row rows[] = {
     {"badmsg", "N", FORM_EVERY, AT(badmsg), UINT32_MAX, 0},
     {"lose_irq", "N", FORM_EVERY, AT(lose_irq), UINT32_MAX, 0},
     {"flip", "N", FORM_EVERY, AT(flip), UINT32_MAX, 0},
+    {"flip_end", "N", FORM_EVERY, AT(flip_end), UINT32_MAX, 0},
+    {"stale_id", "N", FORM_EVERY, AT(stale_id), UINT32_MAX, 0},
+    {"repeat", "N", FORM_EVERY, AT(repeat), UINT32_MAX, 0},
+    {"jump", "N:BY", FORM_EVERY2, AT(jump), UINT32_MAX, UINT16_MAX},
+    {"length", "N:LEN", FORM_EVERY2, AT(length), UINT32_MAX, UINT32_MAX},
+    {"gone", "N:MS", FORM_EVERY2, AT(gone), UINT32_MAX, 3600000},
+    {"change", "N", FORM_EVERY, AT(change), UINT32_MAX, 0},
+    {"spurious", "N", FORM_EVERY, AT(spurious), UINT32_MAX, 0},
+    {"lose_control", "N", FORM_EVERY, AT(lose_control), UINT32_MAX, 0},
+    {"control_status", "N:CODE", FORM_EVERY2, AT(control_status), UINT32_MAX, 255},
 };
 
 #define NROWS (sizeof(rows) / sizeof(rows[0]))
@@ -168,6 +178,19 @@ static int parse_piece(char *piece, struct faults *f, struct hw_error *err)
     return -EINVAL;
 }
 
+static bool strikes(const struct faults *f)
+{
+    const struct fault_every *const all[] = {&f->lose,   &f->late,   &f->error,    &f->status,
+                                             &f->badmsg, &f->bad_id, &f->stale_id, &f->repeat,
+                                             &f->jump,   &f->flip,   &f->flip_end, &f->needs_reset,
+                                             &f->gone,   &f->change, &f->length,   &f->spurious};
+    bool any = false;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        any = any || all[i]->n != 0;
+    return any;
+}
+
 int faults_parse(const char *text, struct faults *out, struct hw_error *err)
 {
     char *copy, *rest;
@@ -187,8 +210,7 @@ int faults_parse(const char *text, struct faults *out, struct hw_error *err)
         snprintf(err->text, sizeof(err->text), "emulator_fault: queue_max: not a power of two");
         ret = -EINVAL;
     }
-    out->strikes = out->lose.n || out->late.n || out->error.n || out->status.n || out->badmsg.n ||
-                   out->bad_id.n || out->flip.n || out->needs_reset.n;
+    out->strikes = strikes(out);
     return ret;
 }
 
@@ -196,7 +218,16 @@ void faults_strike(const struct faults *f, uint64_t seq, struct fault_strike *ou
 {
     out->lose = fault_hits(&f->lose, seq);
     out->bad_id = fault_hits(&f->bad_id, seq);
+    out->stale_id = fault_hits(&f->stale_id, seq);
+    out->repeat = fault_hits(&f->repeat, seq);
+    out->jump = fault_hits(&f->jump, seq) ? (uint16_t)f->jump.arg : 0;
+    out->wrong_len = fault_hits(&f->length, seq);
+    out->len = f->length.arg;
     out->flip = fault_hits(&f->flip, seq);
+    out->flip_end = fault_hits(&f->flip_end, seq);
+    out->change = fault_hits(&f->change, seq);
+    out->spurious = fault_hits(&f->spurious, seq);
+    out->gone_ms = fault_hits(&f->gone, seq) ? f->gone.arg : 0;
     out->needs_reset = fault_hits(&f->needs_reset, seq);
     out->late_ms = fault_hits(&f->late, seq) ? f->late.arg : 0;
     out->status = -1;

@@ -33,8 +33,19 @@ struct faults {
     struct fault_every status;      /* arg: the status answered */
     struct fault_every badmsg;      /* answers VIRTIO_CRYPTO_BADMSG */
     struct fault_every bad_id;      /* used entry names no descriptor */
+    struct fault_every stale_id;    /* ... another descriptor, in flight or not */
+    struct fault_every repeat;      /* two used entries */
+    struct fault_every jump;        /* arg: the used index goes so much too far */
+    struct fault_every length;      /* arg: the length told */
     struct fault_every flip;        /* first bit of the result is wrong */
+    struct fault_every flip_end;    /* a bit of the result's last byte: of a tag */
     struct fault_every needs_reset; /* answered, then DEVICE_NEEDS_RESET */
+    struct fault_every gone;        /* answered; then no answer on the bus, arg: for so many ms */
+    struct fault_every change;      /* answered, and a configuration change is told */
+    struct fault_every spurious;    /* answered, and an interrupt more */
+    /* ... to single control requests ... */
+    struct fault_every lose_control;   /* never gets a used entry */
+    struct fault_every control_status; /* arg: the status answered */
     /* ... and to single interrupts. */
     struct fault_every lose_irq;
 
@@ -43,8 +54,12 @@ struct faults {
 
 /* What befalls one data request. */
 struct fault_strike {
-    bool lose, bad_id, flip, needs_reset;
-    uint32_t late_ms;
+    bool lose, flip, flip_end, needs_reset, change, spurious;
+    bool bad_id, stale_id, repeat;
+    uint16_t jump;
+    bool wrong_len;
+    uint32_t len; /* where wrong_len */
+    uint32_t late_ms, gone_ms;
     int status; /* answered instead of doing the work; -1: none */
 };
 

@@ -128,6 +128,14 @@ static void control_changed(struct emulator *e)
                  command & PCI_COMMAND_MASTER);
 }
 
+/* A fault, see emulator_leave. */
+static bool gone(const struct emulator *e)
+{
+    uint64_t until = atomic_load_explicit(&e->gone_until, memory_order_relaxed);
+
+    return until != 0 && delay_now() < until;
+}
+
 static bool good_access(uint64_t off, unsigned width)
 {
     return (width == 1 || width == 2 || width == 4) && off % width == 0;
@@ -185,7 +193,7 @@ uint32_t emulator_bar_read(struct emulator *e, unsigned bar, uint64_t off, unsig
 {
     uint32_t val = UINT32_MAX;
 
-    if (good_access(off, width) && (atomic_load(&e->command) & PCI_COMMAND_MEMORY)) {
+    if (good_access(off, width) && (atomic_load(&e->command) & PCI_COMMAND_MEMORY) && !gone(e)) {
         pthread_mutex_lock(&e->bus);
         val = bar_read(e, bar, off, width);
         pthread_mutex_unlock(&e->bus);
@@ -198,7 +206,8 @@ void emulator_bar_write(struct emulator *e, unsigned bar, uint64_t off, unsigned
 {
     uint32_t command = atomic_load_explicit(&e->command, memory_order_relaxed);
 
-    if (!good_access(off, width) || !(command & PCI_COMMAND_MEMORY) || doorbell(e, bar, off, width))
+    if (!good_access(off, width) || !(command & PCI_COMMAND_MEMORY) || gone(e) ||
+        doorbell(e, bar, off, width))
         return;
     pthread_mutex_lock(&e->bus);
     bar_write(e, bar, off, width, val);
@@ -235,7 +244,7 @@ uint32_t emulator_config_read(struct emulator *e, unsigned off, unsigned width)
     unsigned bar;
     uint64_t at;
 
-    if (good_access(off, width) && off < DEVICE_PCI_SPACE) {
+    if (good_access(off, width) && off < DEVICE_PCI_SPACE && !gone(e)) {
         pthread_mutex_lock(&e->bus);
         update_status(e);
         val = window(e, off, width, &bar, &at) ? bar_read(e, bar, at, width) : get(e, off, width);
@@ -249,7 +258,7 @@ void emulator_config_write(struct emulator *e, unsigned off, unsigned width, uin
     unsigned bar;
     uint64_t at;
 
-    if (!good_access(off, width) || off >= DEVICE_PCI_SPACE)
+    if (!good_access(off, width) || off >= DEVICE_PCI_SPACE || gone(e))
         return;
     pthread_mutex_lock(&e->bus);
     if (window(e, off, width, &bar, &at)) {
@@ -284,6 +293,19 @@ void emulator_fail(struct emulator *e)
         return;
     atomic_fetch_or(&e->isr, VIRTIO_PCI_ISR_CONFIG);
     msix_notify(&e->msix, atomic_load(&e->config_vector));
+}
+
+void emulator_change(struct emulator *e)
+{
+    atomic_fetch_add(&e->generation, 1);
+    atomic_fetch_or(&e->isr, VIRTIO_PCI_ISR_CONFIG);
+    msix_notify(&e->msix, atomic_load(&e->config_vector));
+}
+
+void emulator_leave(struct emulator *e, uint32_t ms)
+{
+    atomic_fetch_or(&e->status, VIRTIO_CONFIG_S_NEEDS_RESET);
+    atomic_store(&e->gone_until, delay_now() + ms * 1000000ull);
 }
 
 void device_interrupt(struct emulator *e, struct emulator_queue *q)

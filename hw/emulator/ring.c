@@ -120,7 +120,8 @@ enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c
         const __virtio16 *entry = &q->avail->ring[q->avail_next & (size - 1)];
         t->queue = q;
         t->epoch = q->epoch;
-        t->bad_id = false;
+        t->wrong_id = t->jump = 0;
+        t->twice = false;
         t->head = le16toh(__atomic_load_n(entry, __ATOMIC_RELAXED));
         q->avail_next++;
         if (!q->quiet)
@@ -148,6 +149,15 @@ static bool wants_interrupt(const struct emulator_queue *q, uint16_t new)
     return !(word & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
+/* Under q->lock. */
+static void put_used(struct emulator_queue *q, uint32_t id, uint32_t len)
+{
+    struct vring_used_elem *elem = &q->used->ring[q->used_next++ & (q->size - 1)];
+
+    __atomic_store_n(&elem->id, htole32(id), __ATOMIC_RELAXED);
+    __atomic_store_n(&elem->len, htole32(len), __ATOMIC_RELAXED);
+}
+
 bool queue_push(const struct taken *t, uint32_t len)
 {
     struct emulator_queue *q = t->queue;
@@ -155,11 +165,9 @@ bool queue_push(const struct taken *t, uint32_t len)
 
     pthread_mutex_lock(&q->lock);
     if (q->running && q->epoch == t->epoch) {
-        struct vring_used_elem *elem = &q->used->ring[q->used_next & (q->size - 1)];
-        uint32_t id = t->bad_id ? (uint32_t)q->size + t->head : t->head;
-        __atomic_store_n(&elem->id, htole32(id), __ATOMIC_RELAXED);
-        __atomic_store_n(&elem->len, htole32(len), __ATOMIC_RELAXED);
-        q->used_next++;
+        for (int n = t->twice ? 2 : 1; n > 0; n--)
+            put_used(q, t->head ^ t->wrong_id, len);
+        q->used_next = (uint16_t)(q->used_next + t->jump);
         __atomic_store_n(&q->used->idx, htole16(q->used_next), __ATOMIC_SEQ_CST);
         interrupt = wants_interrupt(q, q->used_next);
     }

@@ -46,7 +46,11 @@ struct taken {
     struct emulator_queue *queue;
     uint32_t epoch;
     uint16_t head;
-    bool bad_id; /* a fault: the used entry shall name no descriptor */
+    /* Faults: what the used entry's id is XORed with, how much too far the index
+     * goes, and whether there are two entries. */
+    uint32_t wrong_id;
+    uint16_t jump;
+    bool twice;
 };
 
 struct ring_addresses {

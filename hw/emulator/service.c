@@ -109,6 +109,19 @@ static void answer_due(struct worker *w)
         answer(w->e, &t, len);
 }
 
+/* What the driver will read in the used ring. */
+static void spoil(const struct fault_strike *strike, struct taken *t, uint32_t *len)
+{
+    if (strike->bad_id)
+        t->wrong_id = t->queue->size;
+    if (strike->stale_id)
+        t->wrong_id = t->queue->size / 2u;
+    t->jump = strike->jump;
+    t->twice = strike->repeat;
+    if (strike->wrong_len)
+        *len = strike->len;
+}
+
 static void serve_data(struct worker *w, struct taken *t)
 {
     struct emulator *e = w->e;
@@ -121,22 +134,30 @@ static void serve_data(struct worker *w, struct taken *t)
         faults_strike(&e->faults, seq, &strike);
     if (strike.lose || crypto_data(w, &strike, &len) != 0)
         goto out;
-    t->bad_id = strike.bad_id;
+    spoil(&strike, t, &len);
     delay_us += strike.late_ms * 1000ull;
     if (delay_us == 0 || !delay_add(&e->service.delay, t, len, delay_now() + delay_us * 1000))
         answer(e, t, len);
 out:
-    if (strike.needs_reset)
+    if (strike.spurious)
+        device_interrupt(e, t->queue);
+    if (strike.change)
+        emulator_change(e);
+    if (strike.gone_ms != 0)
+        emulator_leave(e, strike.gone_ms);
+    else if (strike.needs_reset)
         emulator_fail(e);
 }
 
 static void serve_control(struct worker *w, struct taken *t)
 {
     struct emulator *e = w->e;
+    uint64_t seq = atomic_fetch_add_explicit(&e->control, 1, memory_order_relaxed) + 1;
     uint32_t len;
 
-    atomic_fetch_add_explicit(&e->control, 1, memory_order_relaxed);
-    if (control_request(w, &len) != 0)
+    if (e->threads != 0 && fault_hits(&e->faults.lose_control, seq))
+        return;
+    if (control_request(w, seq, &len) != 0)
         return;
     if (e->latency_us == 0 ||
         !delay_add(&e->service.delay, t, len, delay_now() + e->latency_us * 1000ull))

@@ -104,6 +104,11 @@ static uint32_t get_status(struct emulator *e)
     return atomic_load(&e->status);
 }
 
+static uint32_t get_generation(struct emulator *e)
+{
+    return atomic_load(&e->generation) & 0xff;
+}
+
 /* A driver must take VERSION_1 from a function that is not transitional, and
  * must use the IOMMU where there is one. */
 static bool features_good(const struct emulator *e)
@@ -232,7 +237,7 @@ static const struct reg regs[] = {
     {VIRTIO_PCI_COMMON_MSIX, 2, NULL, set_config_vector},
     {VIRTIO_PCI_COMMON_NUMQ, 2, NULL, NULL},
     {VIRTIO_PCI_COMMON_STATUS, 1, get_status, set_status},
-    {VIRTIO_PCI_COMMON_CFGGENERATION, 1, NULL, NULL},
+    {VIRTIO_PCI_COMMON_CFGGENERATION, 1, get_generation, NULL},
     {VIRTIO_PCI_COMMON_Q_SELECT, 2, NULL, keep},
     /* From here on: of the selected queue. */
     {VIRTIO_PCI_COMMON_Q_SIZE, 2, NULL, set_queue_size},

@@ -14,11 +14,11 @@
 #include "hw.h"
 #include "input.h"
 #include "key.h"
+#include "parts/clock.h"
+#include "parts/hostile.h"
 #include "queue.h"
 #include "selftest.h"
 #include "submit.h"
-#include "parts/clock.h"
-#include "parts/hostile.h"
 
 #define SLOTS 48
 #define KEYS  8
