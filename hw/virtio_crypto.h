@@ -95,6 +95,9 @@ struct vc_device {
     unsigned creating;                 /* creations on the ring */
     unsigned ending;                   /* strays' ends not answered yet */
     uint64_t given[VC_STRAY_IDS / 64]; /* ids that the device gave us */
+    /* Asymmetric sessions that it has made: by algorithm and padding, a bit for
+     * each digest. */
+    uint32_t made[HW_ALG_COUNT][2];
 };
 
 /* Message formats, virtio_crypto_format.c. */

@@ -329,24 +329,42 @@ static bool retry_create(struct vc_device *vc, struct session *s)
     return false;
 }
 
+static uint32_t *made_before(struct vc_device *vc, const struct session *s)
+{
+    return &vc->made[s->alg][s->use.padding == HW_RSA_PKCS1];
+}
+
+/*
+ * Lock held. Whether the device refused an asymmetric session for what it is,
+ * say for its digest: an error means that, or that the device is full, and one
+ * that has made such a session can make another.
+ */
+static bool cannot_do(struct vc_device *vc, const struct session *s, uint32_t status)
+{
+    return status == VIRTIO_CRYPTO_NOTSUPP ||
+           (status != VIRTIO_CRYPTO_NOSPC && hw_alg_kind(s->alg) == HW_KIND_AKCIPHER &&
+            !(*made_before(vc, s) >> s->use.digest & 1));
+}
+
 /* Lock held. Answer to a creation. */
 static void created(struct vc_device *vc, struct vc_command *c, struct outcome *out)
 {
     struct virtio_crypto_session_input in;
     struct session *s = c->session;
+    uint32_t status;
 
     memcpy(&in, c->buf.va + c->out_len, sizeof(in));
+    status = le32toh(in.status);
     vc->creating--;
-    switch (le32toh(in.status)) {
-    case VIRTIO_CRYPTO_OK:
+    if (status == VIRTIO_CRYPTO_OK) {
         s->id = le64toh(in.session_id);
         vc_strays_given(vc, s->id);
+        *made_before(vc, s) |= (uint32_t)1 << s->use.digest;
         settle(vc, s, 0, out);
-        break;
-    case VIRTIO_CRYPTO_NOTSUPP: settle(vc, s, -ENOTSUP, out); break;
-    default:
-        if (!retry_create(vc, s))
-            settle(vc, s, -ENOSPC, out);
+    } else if (cannot_do(vc, s, status)) {
+        settle(vc, s, -ENOTSUP, out);
+    } else if (!retry_create(vc, s)) {
+        settle(vc, s, -ENOSPC, out);
     }
 }
 
