@@ -202,6 +202,17 @@ subject_configuration() {
     chmod 644 "$work/openssl.cnf"
 }
 
+# device_worked PROCESS WHAT: the emulator's thread in it has computed. For a
+# server that tells no figures in the end: it goes by _exit, or a job of its was
+# abandoned and libcrypto, which never unwinds it, keeps the provider for ever.
+device_worked() {
+    local emulator cpu=0
+    with_vcrypto || return
+    emulator=$(named_thread "$1" vcrypto-emu)
+    [ -z "$emulator" ] || cpu=$(cut -d' ' -f1 "/proc/$1/task/$emulator/schedstat")
+    expect "$2: the device has worked for $((cpu / 1000000)) ms" test "$cpu" -gt 10000000
+}
+
 # accounted WHAT: what the devices of the server that has ended were asked for
 # they have answered, without errors.
 accounted() {
