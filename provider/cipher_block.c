@@ -86,18 +86,20 @@ static int run_blocks(struct cipher_plain *c, uint8_t *out, struct span s)
     size_t most = c->base.alg->limits.max_len & ~(size_t)(CIPHER_BLOCK - 1);
     size_t left = s.len;
 
-    do {
+    for (;;) {
         size_t kept = s.kept != NULL ? CIPHER_BLOCK : 0;
 
         s.len = most > kept && left > most - kept ? most - kept : left;
         if (!run_request(c, out, &s))
             return 0;
-        out += kept + s.len;
         left -= s.len;
+        /* Before in is moved on: it may be NULL where nothing but kept is done. */
+        if (left == 0)
+            return 1;
+        out += kept + s.len;
         s.in += s.len;
         s.kept = NULL;
-    } while (left != 0);
-    return 1;
+    }
 }
 
 int cipher_block_run(struct cipher_plain *c, uint8_t *out, const uint8_t *in, size_t len)
