@@ -20,6 +20,9 @@ ifeq ($(SAN),fuzz)
 FUZZ_PROGRAMS := $(FUZZ:%=$(B)/test/fuzz/%)
 FUZZ_PARTS_device := clock hostile
 FUZZ_PARTS_emulator := keys
+# The module finds the fuzzer's runtime in the program.
+FUZZ_LINK_evp := -rdynamic -Wl,--wrap=support_below -Wl,--wrap=_ck_assert_failed \
+	-Wl,--wrap=_mark_point
 
 fuzz-programs: all $(FUZZ_PROGRAMS)
 
