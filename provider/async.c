@@ -69,20 +69,27 @@ static void take_callback(struct flight *f)
         f->callback = NULL;
 }
 
-static bool wait_in_job(struct flight *f)
+/* How a wait in a job ends. */
+enum waited { WAITED_DONE, WAITED_FORK, WAITED_CANNOT };
+
+static enum waited wait_in_job(struct flight *f)
 {
     struct waiter *w = f->waiter;
     unsigned resumes = 0;
 
+    if (!waiter_prepare(w))
+        return WAITED_CANNOT;
     take_callback(f);
     for (;;) {
         if (!move(f, FLIGHT_RUNNING, FLIGHT_PAUSED))
-            return true;
+            return WAITED_DONE;
+        if (!waiter_register(w))
+            return move(f, FLIGHT_PAUSED, FLIGHT_RUNNING) ? WAITED_CANNOT : WAITED_DONE;
         /* Fails where pausing is blocked or impossible: then as if resumed. */
         (void)ASYNC_pause_job();
         /* Done or not: the result is in memory that a child does not have. */
         if (w->generation != hw_generation())
-            return false;
+            return WAITED_FORK;
         if (++resumes > RESUMES_MAX && !done(f)) {
             struct pollfd p = {.fd = w->fd, .events = POLLIN};
 
@@ -99,7 +106,7 @@ static bool wait_in_job(struct flight *f)
      * the application holds around this job. */
     if (f->callback == NULL)
         waiter_settle(w);
-    return true;
+    return WAITED_DONE;
 }
 
 static void futex(_Atomic uint32_t *word, int op, uint32_t val)
@@ -123,7 +130,12 @@ static bool wait_on_thread(struct flight *f, struct hw_pool *pool)
 
 bool async_wait(struct flight *f, struct hw_pool *pool)
 {
-    return f->waiter != NULL ? wait_in_job(f) : wait_on_thread(f, pool);
+    enum waited how = f->waiter != NULL ? wait_in_job(f) : WAITED_CANNOT;
+
+    /* Without a descriptor to be woken by, the thread itself waits. */
+    if (how == WAITED_CANNOT)
+        return wait_on_thread(f, pool);
+    return how == WAITED_DONE;
 }
 
 void async_on_forsaken(struct flight *f, void (*forsake)(void *arg), void *arg)

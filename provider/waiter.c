@@ -44,7 +44,8 @@ void waiter_unref(struct waiter *w)
 {
     if (w == NULL || atomic_fetch_sub_explicit(&w->refs, 1, memory_order_acq_rel) != 1)
         return;
-    close(w->fd);
+    if (w->fd >= 0)
+        close(w->fd);
     OPENSSL_free(w);
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
 }
@@ -116,21 +117,31 @@ static struct waiter *waiter_new(ASYNC_WAIT_CTX *wctx)
 
     if (w == NULL)
         return NULL;
-    w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (w->fd < 0) {
-        OPENSSL_free(w);
-        return NULL;
-    }
-    atomic_init(&w->refs, 1);
+    w->fd = -1;
     w->generation = hw_generation();
     w->wctx = wctx;
     atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
-    /* In callback mode too: so that cleanup always runs. */
-    if (!ASYNC_WAIT_CTX_set_wait_fd(wctx, &key, w->fd, w, cleanup)) {
-        waiter_unref(w);
-        return NULL;
-    }
     return w;
+}
+
+bool waiter_prepare(struct waiter *w)
+{
+    if (w->fd < 0)
+        w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return w->fd >= 0;
+}
+
+bool waiter_register(struct waiter *w)
+{
+    if (w->registered)
+        return true;
+    ERR_set_mark();
+    /* In callback mode too: so that cleanup always runs. */
+    w->registered = ASYNC_WAIT_CTX_set_wait_fd(w->wctx, &key, w->fd, w, cleanup) > 0;
+    ERR_pop_to_mark();
+    if (w->registered)
+        atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
+    return w->registered;
 }
 
 /* In a forked child the eventfd is shared with the parent, who would be woken
@@ -162,6 +173,7 @@ struct waiter *waiter_of_job(ASYNC_JOB *job)
         w = waiter_new(wctx);
         ERR_pop_to_mark();
     }
+    /* The caller's. */
     if (w != NULL)
         atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
     return w;

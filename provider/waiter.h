@@ -27,7 +27,8 @@ struct waiter {
     /* Stored after the eventfd was written, taken before it is read: no
      * system call where nothing was written. */
     atomic_bool written;
-    int fd;
+    int fd;               /* -1: none yet */
+    bool registered;      /* job's thread only */
     unsigned generation;  /* of the process that made fd, see hw_generation */
     ASYNC_WAIT_CTX *wctx; /* inside the window only, or on the job's thread */
     /*
@@ -42,10 +43,20 @@ struct waiter {
 
 /*
  * The waiter of the current job's wait context, with a reference for the
- * caller; made, and its eventfd registered, at first use. NULL: no memory or
- * no descriptors. Leaves the error queue alone. On the job's thread.
+ * caller: the one that is registered there, or a new one. NULL: no memory.
+ * Leaves the error queue alone. On the job's thread.
  */
 struct waiter *waiter_of_job(ASYNC_JOB *job);
+/* Makes the eventfd, unless there is one: a signal may come from the moment on
+ * that the request is marked paused. False: no descriptors. */
+bool waiter_prepare(struct waiter *w);
+/*
+ * Registers the eventfd, unless that was done: once it is certain that the job
+ * pauses, and not earlier. HAProxy looks for new descriptors at a pause only,
+ * and stops when a connection ends with one that it has not met. False: no
+ * memory, and the job must not pause. Both on the job's thread.
+ */
+bool waiter_register(struct waiter *w);
 void waiter_unref(struct waiter *w);
 
 /*
