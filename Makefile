@@ -75,6 +75,7 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 
 HW_SRC := $(sort $(wildcard hw/*.c hw/emulator/*.c))
 PROVIDER_SRC := $(sort $(wildcard provider/*.c))
+PROBE_SRC := $(sort $(wildcard provider/probe/*.c))
 
 # A test group is a folder; each C file in it is one check program, and what is
 # in support/ of it or of test/ is shared. Groups that need the provider reach it
@@ -100,17 +101,22 @@ else
 SELECTED := $(TESTS)
 endif
 
-C_FILES := $(wildcard include/*.h hw/*.[ch] hw/emulator/*.[ch] provider/*.[ch] test/*/*.[ch] \
+C_FILES := $(wildcard include/*.h hw/*.[ch] hw/emulator/*.[ch] provider/*.[ch] provider/probe/*.[ch] test/*/*.[ch] \
 	test/*/*/*.[ch])
 SH_FILES := test/run test/speed.sh .ci/run $(wildcard test/*/*.sh)
 
 .PHONY: all
-all: $(B)/vcrypto.so $(B)/openssl.cnf
+all: $(B)/vcrypto.so $(B)/vcrypto-probe $(B)/openssl.cnf
 
 $(B)/vcrypto.so: $(call objects,$(HW_SRC) $(PROVIDER_SRC)) provider/exports.map
 	$(call say,LD,$@)
 	$(Q)$(LINK) -shared -Wl,--version-script=provider/exports.map $(MODULE_DEFS) \
 		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS) $(PCI_LIBS)
+
+# A program of its own, with all of the module in it.
+$(B)/vcrypto-probe: $(call objects,$(PROBE_SRC) $(HW_SRC) $(PROVIDER_SRC))
+	$(call say,LD,$@)
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(PCI_LIBS)
 
 $(B)/openssl.cnf: openssl.cnf.sample
 	@mkdir -p $(@D)
@@ -151,7 +157,7 @@ $(GUEST_PROGRAMS): $(B)/%: $(O)/%.o $(O)/libhw.a
 	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(PCI_LIBS)
 
 .SECONDARY:
--include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(SUPPORT_SRC) $(FIBRE_SRC) $(TEST_SRC) \
+-include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(PROBE_SRC) $(SUPPORT_SRC) $(FIBRE_SRC) $(TEST_SRC) \
 	$(GUEST_SRC))
 
 .PHONY: tests
@@ -182,9 +188,12 @@ speed: all
 
 .PHONY: install
 install: all
-	$(INSTALL) -d $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(PREFIX)/share/man/man7 \
+	$(INSTALL) -d $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(PREFIX)/bin \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7 \
 		$(DESTDIR)$(PREFIX)/share/doc/vcrypto
 	$(INSTALL) -m 644 $(B)/vcrypto.so $(DESTDIR)$(MODULESDIR)/vcrypto.so
+	$(INSTALL) -m 755 $(B)/vcrypto-probe $(DESTDIR)$(PREFIX)/bin/vcrypto-probe
+	$(INSTALL) -m 644 doc/vcrypto-probe.1 $(DESTDIR)$(PREFIX)/share/man/man1/vcrypto-probe.1
 	$(INSTALL) -m 644 doc/vcrypto.7 $(DESTDIR)$(PREFIX)/share/man/man7/vcrypto.7
 	$(INSTALL) -m 644 openssl.cnf.sample README LICENSE $(DESTDIR)$(PREFIX)/share/doc/vcrypto
 
@@ -211,7 +220,7 @@ analyze-cppcheck:
 analyze-shell:
 	@shellcheck -x -P SCRIPTDIR $(SH_FILES)
 analyze-man:
-	@mandoc -Tlint -W warning doc/vcrypto.7
+	@mandoc -Tlint -W warning doc/vcrypto.7 doc/vcrypto-probe.1
 
 .PHONY: clean
 clean:
@@ -219,7 +228,7 @@ clean:
 
 .PHONY: help
 help:
-	@echo 'all            build/vcrypto.so and build/openssl.cnf (the default)'
+	@echo 'all            build/vcrypto.so, build/vcrypto-probe, build/openssl.cnf (the default)'
 	@echo 'speed          openssl speed with and without vcrypto; ALG BYTES JOBS SECONDS'
 	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
 	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'

@@ -111,6 +111,10 @@ struct device_caps {
     bool rsa_raw, rsa_pkcs1;
     size_t max_len;
     unsigned queues;
+    /* For people, see hw_info.h. */
+    uint64_t features;
+    uint32_t services, offered;
+    unsigned queue_size, vectors;
 };
 
 struct device {

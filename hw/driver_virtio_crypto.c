@@ -64,12 +64,19 @@ static void read_caps(struct vc_device *vc, struct device_caps *caps)
 
     memset(caps, 0, sizeof(*caps));
     caps->queues = vc->dev->nqueues;
+    caps->features = vc->features;
+    caps->services = vc->cfg.crypto_services;
+    caps->queue_size = vc->queue_size;
+    caps->vectors = vc->dev->transport->ops->vectors(vc->dev->transport);
     caps->max_len = DEVICE_LEN_MAX;
     if (vc->cfg.max_size < DEVICE_LEN_MAX + room)
         caps->max_len = vc->cfg.max_size > room ? (size_t)(vc->cfg.max_size - room) : 0;
     for (unsigned alg = 0; alg < HW_ALG_COUNT; alg++) {
+        bool offered = vc_advertises(&vc->cfg, (enum hw_alg)alg);
+
         for (unsigned cls = 0; cls < DEVICE_KEY_CLASSES; cls++)
-            caps->ok[alg][cls] = vc_advertises(&vc->cfg, (enum hw_alg)alg);
+            caps->ok[alg][cls] = offered;
+        caps->offered |= (uint32_t)offered << alg;
         caps->granularity[alg] = 1;
     }
 }

@@ -9,6 +9,7 @@
 #include "device.h"
 #include "device_list.h"
 #include "hw.h"
+#include "hw_info.h"
 #include "key.h"
 #include "live.h"
 #include "queue.h"
@@ -318,6 +319,21 @@ bool hw_pool_supports(const struct hw_pool *pool, enum hw_alg alg, size_t key_le
 unsigned hw_pool_devices(const struct hw_pool *pool)
 {
     return pool->list.n;
+}
+
+void hw_pool_info(const struct hw_pool *pool, unsigned device, struct hw_info *out)
+{
+    const struct device_caps *c = &pool->caps[device];
+
+    memset(out, 0, sizeof(*out));
+    memcpy(out->name, pool->list.entry[device].name, sizeof(out->name));
+    out->features = c->features;
+    out->services = c->services;
+    out->offered = c->offered;
+    out->queues = c->queues;
+    out->queue_size = c->queue_size;
+    out->vectors = c->vectors;
+    out->max_len = c->max_len;
 }
 
 static void add_queue(const struct queue *q, struct hw_stats *out)

@@ -286,3 +286,11 @@ int config_load(struct provctx *prov)
             return 0;
     return 1;
 }
+
+bool config_is_key(const char *name)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return true;
+    return false;
+}

@@ -27,4 +27,7 @@ struct config {
  */
 int config_load(struct provctx *prov);
 
+/* Whether name is a key of the section, besides those that OpenSSL reads. */
+bool config_is_key(const char *name);
+
 #endif

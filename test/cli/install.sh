@@ -17,9 +17,11 @@ report $? "install"
 (cd "$root" && find . -type f | sort) >"$work/out"
 expect "DESTDIR, PREFIX and MODULESDIR are honoured" diff - "$work/out" <<END
 ./opt/modules/vcrypto.so
+./opt/vcrypto/bin/vcrypto-probe
 ./opt/vcrypto/share/doc/vcrypto/LICENSE
 ./opt/vcrypto/share/doc/vcrypto/README
 ./opt/vcrypto/share/doc/vcrypto/openssl.cnf.sample
+./opt/vcrypto/share/man/man1/vcrypto-probe.1
 ./opt/vcrypto/share/man/man7/vcrypto.7
 END
 expect "the module is the one just built" cmp "$module_dir/vcrypto.so" "$root/opt/modules/vcrypto.so"
