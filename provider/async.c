@@ -98,8 +98,9 @@ static enum waited wait_in_job(struct flight *f)
         if (!move(f, FLIGHT_PAUSED, FLIGHT_RUNNING))
             break;
         /* Ours is not written before DONE, nor while we run: this one belongs
-         * to a flight that was abandoned. */
-        waiter_clear(w);
+         * to a flight that was abandoned. It may be about to say that it has
+         * written: looking at the eventfd itself spares a loop of wake-ups. */
+        waiter_clear(w, true);
     }
     /* Resumed in between DONE and its signal, perhaps: once the job goes on,
      * none may come. A callback comes when it comes: it may want a lock that

@@ -188,11 +188,11 @@ void waiter_write(struct waiter *w)
     atomic_store_explicit(&w->written, true, memory_order_release);
 }
 
-void waiter_clear(struct waiter *w)
+void waiter_clear(struct waiter *w, bool force)
 {
     uint64_t count;
 
-    if (atomic_exchange_explicit(&w->written, false, memory_order_acquire))
+    if (atomic_exchange_explicit(&w->written, false, memory_order_acquire) || force)
         (void)!read(w->fd, &count, sizeof(count));
 }
 
@@ -206,5 +206,5 @@ void waiter_settle(struct waiter *w)
             break;
         wait_a_moment(round);
     }
-    waiter_clear(w);
+    waiter_clear(w, false);
 }

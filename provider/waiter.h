@@ -69,9 +69,10 @@ void waiter_close(struct waiter *w, bool nested);
 /* Inside the window: makes the eventfd readable. */
 void waiter_write(struct waiter *w);
 
-/* On the job's thread. Takes a signal that was written. */
-void waiter_clear(struct waiter *w);
-/* The same, after a completion was seen whose signal may be on its way still:
+/* On the job's thread. Takes a signal that was written; with force, looks at
+ * the eventfd even if none was said to be. */
+void waiter_clear(struct waiter *w, bool force);
+/* Takes it after a completion was seen whose signal may be on its way still:
  * waits for the window to close, which is open for that write. */
 void waiter_settle(struct waiter *w);
 

@@ -21,8 +21,8 @@
  *                        again by the same signal: assertion at `early`
  *
  * A guard of the code can be taken out by defining one of NO_WINDOW, NO_REF,
- * NO_ABANDON, CLEAR_LATE, SIGNAL_FIRST, BLIND_PAUSE: each makes a property
- * fail, see run.sh.
+ * NO_ABANDON, NO_SETTLE, CLEAR_LATE, SIGNAL_FIRST, BLIND_PAUSE: each makes a
+ * property fail, see wakeup.sh.
  */
 #define OPS 2
 
@@ -43,7 +43,8 @@ byte waiter_refs = 1; /* the wait context's */
 bool fd;              /* the eventfd is readable */
 bool written;         /* waiter.written */
 byte signals, pauses;
-byte early; /* resumptions by fd of a job that was not done, in a row */
+byte early; /* resumptions of one operation by fd */
+byte left;  /* operations abandoned */
 bool spurious_left = true;
 
 inline waiter_ref() {
@@ -161,10 +162,12 @@ inline abandon(n) {
         :: state[n] != DONE -> state[n] = ABANDONED
         :: else
         fi;
-        abandoned[n] = true
+        abandoned[n] = true;
+        left++
     };
 #else
     abandoned[n] = true;
+    left++;
 #endif
     flight_unref(n)
 }
@@ -198,6 +201,9 @@ proctype App()
             :: state[n] == DONE -> break
             fi;
 #endif
+#ifdef CLEAR_LATE
+            clear(true);
+#endif
             /* The application: waits for the fd, tries its luck once, or the
              * connection ends. */
             if
@@ -205,28 +211,21 @@ proctype App()
             :: atomic { spurious_left -> spurious_left = false }
             :: gone = true; break
             fi;
-            /* A stale signal of an operation before may wake it once; the one
-             * that it cleared then must not. */
-            assert(early <= 2);
-#ifdef CLEAR_LATE
-            if
-            :: state[n] == DONE -> skip; break
-            :: else
-            fi;
-            clear(true);
+            /* The signal of an operation that was left may wake it once; what
+             * it cleared then must not. */
+            assert(early <= 1 + left);
             if
             :: atomic { state[n] == PAUSED -> state[n] = RUNNING }
-            :: atomic { state[n] == DONE -> state[n] = RUNNING }
+            :: state[n] == DONE ->
+#ifndef NO_SETTLE
+                /* waiter_settle */
+                window != NOTIFYING;
+                clear(false);
+#endif
+                break
             fi;
-#else
-            if
-            :: state[n] == DONE -> clear(false)
-            :: else -> clear(true)
-            fi;
-            if
-            :: atomic { state[n] == PAUSED -> state[n] = RUNNING }
-            :: state[n] == DONE -> break
-            fi;
+#ifndef CLEAR_LATE
+            clear(true)
 #endif
         od;
         if

@@ -28,7 +28,8 @@ done <<'END'
 NO_WINDOW the wait context is touched after it was freed
 NO_REF the waiter is used after it was freed
 NO_ABANDON an abandoned operation is signalled
-CLEAR_LATE a wake-up is lost: the signal is cleared after the look
+NO_SETTLE a signal is left over and wakes the next operation
+CLEAR_LATE a wake-up is lost: the signal is cleared once the job counts as paused
 SIGNAL_FIRST a wake-up is lost: the signal comes before DONE
 BLIND_PAUSE a wake-up is lost: the pause overwrites DONE
 END
