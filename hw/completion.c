@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -196,6 +197,7 @@ static void *run(void *arg)
     struct device *dev = arg;
     bool changed = false;
 
+    prctl(PR_SET_NAME, "vcrypto-done");
     while (!atomic_load(&dev->stopping)) {
         int timeout = timeout_ms(dev, work(dev, changed));
 
