@@ -263,6 +263,13 @@ void device_name(const char *spec, unsigned index, char *name, size_t size)
         snprintf(name, size, "%.20s%u", spec, index);
 }
 
+const char *device_reason(const char *name, const char *text)
+{
+    size_t n = strlen(name);
+
+    return strncmp(text, name, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2 : text;
+}
+
 static char *copy(const char *s)
 {
     return s == NULL ? NULL : strdup(s);

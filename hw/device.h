@@ -168,6 +168,9 @@ uint64_t device_now(void);
 /* What people call the device: "emulator0", or the PCI address. */
 void device_name(const char *spec, unsigned index, char *name, size_t size);
 
+/* text without the device's name before it, which some have. */
+const char *device_reason(const char *name, const char *text);
+
 /* Class of a key length (asymmetric keys: of so many bits) within caps.ok, or
  * -1. RSA has two: up to 2048 bits, and more. */
 int device_key_class(enum hw_alg alg, size_t key_len);

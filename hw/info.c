@@ -35,7 +35,7 @@ static bool group_is_free(const struct pci_host *h, struct hw_error *err)
 static void describe(const struct discovered *d, struct hw_function *f)
 {
     struct pci_host h;
-    size_t n = strlen(d->host.address);
+    const char *reason;
 
     memset(f, 0, sizeof(*f));
     memcpy(f->address, d->host.address, sizeof(f->address));
@@ -50,8 +50,8 @@ static void describe(const struct discovered *d, struct hw_function *f)
     f->vectors = d->vectors;
     f->ready = pci_host_check(f->address, &h, &f->state) == 0 && group_is_free(&h, &f->state);
     /* Who reads it has the address before him. */
-    if (strncmp(f->state.text, f->address, n) == 0 && strncmp(f->state.text + n, ": ", 2) == 0)
-        memmove(f->state.text, f->state.text + n + 2, strlen(f->state.text + n + 2) + 1);
+    reason = device_reason(f->address, f->state.text);
+    memmove(f->state.text, reason, strlen(reason) + 1);
 }
 
 static int add(struct hw_function **out, int have, const struct discovered *found, int n)

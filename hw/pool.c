@@ -104,7 +104,7 @@ static int probe_all(struct hw_pool *pool, struct hw_error *err)
         wrong = wrong || rc == -EINVAL;
         if (err->text[0] == '\0')
             snprintf(err->text, sizeof(err->text), "%s: %.200s", pool->list.entry[i].name,
-                     why.text);
+                     device_reason(pool->list.entry[i].name, why.text));
     }
     pool->list.n = usable;
     return wrong ? -EINVAL : usable != 0 ? 0 : -ENODEV;
@@ -168,7 +168,8 @@ static void claim(struct hw_pool *pool, unsigned i, struct active *to)
         char line[sizeof(err.text) + 64];
 
         snprintf(line, sizeof(line), "%s is left out%s: %s", pool->list.entry[i].name,
-                 rc == 0 ? " until it is free" : "", err.text);
+                 rc == 0 ? " until it is free" : "",
+                 device_reason(pool->list.entry[i].name, err.text));
         pool->cfg.notice(line);
     }
     if (rc == 0)

@@ -68,6 +68,7 @@ int main(int argc, char **argv)
     bool quick = false;
     int c;
 
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
     while ((c = getopt_long(argc, argv, "qc:h", options, NULL)) != -1) {
         switch (c) {
         case 'q': quick = true; break;

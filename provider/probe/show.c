@@ -177,7 +177,8 @@ int probe_device(const char *spec, bool quick)
     if (rc == 0 && hw_pool_devices(pool) != 0)
         good = print_device(pool, quick);
     else
-        fprintf(stderr, "vcrypto-probe: %s\n", err.text[0] != '\0' ? err.text : strerror(-rc));
+        fprintf(stderr, "vcrypto-probe: %s\n",
+                err.text[0] != '\0' ? err.text : strerrordesc_np(-rc));
     hw_pool_free(pool);
     return good ? PROBE_GOOD : PROBE_BAD;
 }

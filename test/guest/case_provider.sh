@@ -96,7 +96,7 @@ until_true 20 seen
 auto
 speed 64 1024 1
 check 'the second of two processes says what it has not' \
-    grep -q "$ROOT: in use: another process has /dev/vfio/$(group_of $ROOT) open" /tmp/vssl.err
+    grep -q "$ROOT: in use: another process has /dev/vfio/$(group_of $ROOT) open;" /tmp/vssl.err
 check 'and has the other three' [ "$(busy)" -eq 3 ]
 covered 'the second of two processes'
 wait $!

@@ -54,7 +54,7 @@ make_overlay() {
     mkdir -p "$stage/t"
     install -m 755 test/guest/init.sh "$stage/init"
     cp test/guest/lib.sh test/guest/case_*.sh "$stage/t"
-    [ ! -e "$build/vcrypto.so" ] || cp "$build/vcrypto.so" "$stage/t"
+    [ ! -e "$build/vcrypto.so" ] || cp "$build/vcrypto.so" "$build/vcrypto-probe" "$stage/t"
     sed 's|^module = .*|module = /t/vcrypto.so|' openssl.cnf.sample >"$stage/t/openssl.cnf"
     find "$build/test/guest" -maxdepth 1 -type f -perm -u+x -exec cp -t "$stage/t" {} + 2>/dev/null || true
     # "# seconds: N" in a case gives it more than the usual time.
