@@ -260,7 +260,7 @@ START_TEST(argument_gone_after_the_wait_context)
     ck_assert_uint_eq(atomic_load(&late_calls), 0);
     /* Both were seen: calls that came before the end, and jobs without one. */
     ck_assert_uint_lt(atomic_load(&calls_in_time), rounds(3000));
-    ck_assert_msg(latency[_i] > 50 || atomic_load(&calls_in_time) > 0, "no call at all");
+    ck_assert_msg(latency[_i] > 0 || atomic_load(&calls_in_time) > 0, "no call at all");
 }
 END_TEST
 

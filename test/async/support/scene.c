@@ -152,8 +152,16 @@ int op_fd(const struct op *op)
 
 bool op_readable(const struct op *op, int ms)
 {
-    struct pollfd p = {.fd = op_fd(op), .events = POLLIN};
-    int n = poll(&p, 1, ms);
+    struct pollfd p = {.events = POLLIN};
+    size_t fds = 0;
+    int n;
+
+    /* Done before it could pause: then there is no descriptor yet. */
+    ck_assert_int_eq(ASYNC_WAIT_CTX_get_all_fds(op->wait, NULL, &fds), 1);
+    if (fds == 0 && op->pauses == 0)
+        return false;
+    p.fd = op_fd(op);
+    n = poll(&p, 1, ms);
 
     ck_assert_int_ge(n, 0);
     return n == 1 && p.revents == POLLIN;
