@@ -405,6 +405,10 @@ static int take(struct queue *q, struct request **out, int *status, size_t *len)
     r = token;
     /* Read once: it is the device's memory. */
     answer = __atomic_load_n(&slot(ring, head)->status, __ATOMIC_RELAXED);
+    /* Given back without an answer: the device may be at work on it still. The
+     * request keeps its memory, and its place, until the device is reset. */
+    if (answer == VC_STATUS_UNSET)
+        return -EIO;
     explicit_bzero(slot(ring, head)->out, sizeof(slot(ring, head)->out));
     *out = r;
     *len = 0;

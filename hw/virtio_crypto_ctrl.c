@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -382,6 +383,16 @@ static void act_on(struct outcome *o)
     hw_key_unref(o->key);
 }
 
+/* Whether the device wrote the status: with it, an answer ends or begins. */
+static bool answered(const struct vc_command *c)
+{
+    size_t at = c->out_len;
+
+    if (c->creates)
+        at += offsetof(struct virtio_crypto_session_input, status);
+    return __atomic_load_n(c->buf.va + at, __ATOMIC_RELAXED) != VC_STATUS_UNSET;
+}
+
 /* One answer: 1, none: 0, -EIO. */
 static int service_one(struct vc_device *vc)
 {
@@ -396,6 +407,10 @@ static int service_one(struct vc_device *vc)
     pthread_mutex_lock(&vc->dev->sessions.lock);
     virtqueue_irq_off(&vc->ctrl.vq);
     rc = virtqueue_get(&vc->ctrl.vq, &token, &head, &len);
+    /* What is given back without an answer may be in work still: it stays until
+     * the device is reset. */
+    if (rc == 1 && !answered(token))
+        rc = -EIO;
     if (rc == 1) {
         c = token;
         TAILQ_REMOVE(&vc->commands, c, link);
