@@ -362,6 +362,10 @@ uint64_t queue_deadlines(struct queue *q, uint64_t now)
     pthread_mutex_lock(&q->lock);
     n = expire_ring(q, now, late, 32);
     expire(&q->backlog, now, &unplaced);
+    /* Late without ever having had a place in the ring, which is full of what
+     * the device keeps: nothing will come of it any more. */
+    if (!TAILQ_EMPTY(&unplaced) && TAILQ_EMPTY(&q->ring))
+        device_fail(q->dev);
     TAILQ_FOREACH(r, &unplaced, link)
     {
         set_backlog(q, backlog(q) - 1);
