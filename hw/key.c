@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "key.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "live.h"
 #include "registry.h"
+#include "secret.h"
 
 static const enum hw_kind kinds[HW_ALG_COUNT] = {
     [HW_AES_ECB] = HW_KIND_CIPHER,         [HW_AES_CBC] = HW_KIND_CIPHER,
@@ -23,7 +23,7 @@ enum hw_kind hw_alg_kind(enum hw_alg alg)
 struct hw_key *hw_key_new(const struct hw_key_spec *spec)
 {
     static _Atomic uint64_t last_id;
-    struct hw_key *key = malloc(sizeof(*key) + spec->len);
+    struct hw_key *key = secret_alloc(sizeof(*key) + spec->len);
 
     if (key == NULL)
         return NULL;
@@ -49,8 +49,7 @@ void hw_key_unref(struct hw_key *key)
         return;
     if (atomic_load_explicit(&key->has_sessions, memory_order_relaxed))
         registry_forget_key(key->id);
-    explicit_bzero(key + 1, key->spec.len);
-    free(key);
+    secret_free(key, sizeof(*key) + key->spec.len);
     live_add(&live.keys, -1);
 }
 
