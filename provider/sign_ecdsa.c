@@ -101,11 +101,16 @@ static enum offload_result verify(struct sign_ctx *ctx, const uint8_t *sig, size
                                   const uint8_t *tbs, size_t tbslen)
 {
     size_t min = ctx->prov->families[FAMILY_EC].min_verify;
-    struct hw_request *req = begin(ctx, tbslen, min);
-    const struct key_device *device = req != NULL ? key_device(ctx->key) : NULL;
+    const struct key_device *device;
+    struct hw_request *req;
 
+    /* Never asked for: nothing that could have been a request. */
+    if (min == SIZE_MAX)
+        return OFFLOAD_SOFTWARE;
+    req = begin(ctx, tbslen, min);
     if (req == NULL)
         return OFFLOAD_SOFTWARE;
+    device = key_device(ctx->key);
     if (device == NULL || !fits(ctx, tbslen) || siglen > longest(ctx->key))
         return sign_unsupported(ctx);
     req->key = device->hw;
