@@ -8,7 +8,7 @@
 
 #define SLOW "emulator_latency_us = 2000\n"
 /* One queue of eight descriptors with a backlog of 32. */
-#define NARROW "emulator_fault = queues:1\nqueue_size = 8\nemulator_latency_us = 20000\n"
+#define NARROW "emulator_fault = queues:1\nqueue_size = 8\nemulator_latency_us = 100000\n"
 #define ROOM   40u
 #define CROWD  96u
 
@@ -126,7 +126,7 @@ START_TEST(no_callback_with_eagain)
         ck_assert_int_eq(op_step(&crowd[i]), ASYNC_PAUSE);
     }
     /* Twice as long as a request takes: room has come. */
-    sleep_us(40000);
+    sleep_us(250000);
     for (unsigned i = ROOM; i < CROWD; i++)
         ck_assert_uint_eq(atomic_load(&callers[i].calls), 0);
     while (left > 0) {
