@@ -174,6 +174,19 @@ static void queue_idle(struct service *s, struct emulator_queue *q)
         atomic_fetch_or(&s->ready, bit);
 }
 
+/*
+ * To take from the ring is to keep the driver quiet, so the bit must stand:
+ * another thread that found the ring empty earlier may have cleared it since
+ * this one looked. If it does so later, it asks for notifications after that.
+ */
+static void queue_busy(struct service *s, const struct emulator_queue *q)
+{
+    uint64_t bit = 1ull << q->index;
+
+    if (!(atomic_load(&s->ready) & bit))
+        atomic_fetch_or(&s->ready, bit);
+}
+
 /* One request of q. */
 static void serve_one(struct worker *w, struct emulator_queue *q)
 {
@@ -186,10 +199,12 @@ static void serve_one(struct worker *w, struct emulator_queue *q)
     case POP_NONE: queue_idle(s, q); break;
     case POP_BAD: emulator_fail(w->e); break;
     case POP_LAST:
+        queue_busy(s, q);
         if (atomic_load_explicit(&s->sleepers, memory_order_relaxed) != 0)
             queue_idle(s, q);
         goto serve;
     case POP_MORE:
+        queue_busy(s, q);
         wake_one(s);
     serve:
         if (q->index == w->e->nqueues - 1)
