@@ -178,7 +178,9 @@ check-pci: all $(GUEST_PROGRAMS)
 FAULT_HITS ?= 10000
 FAULT_EVENTS ?= 1000
 .PHONY: check-fault
-check-fault: all $(FIBRE_SRC:%=$(B)/fibre.so) $(B)/test/fault/matrix
+check-fault: all $(FIBRE_SRC:%=$(B)/fibre.so) $(addprefix $(B)/test/fault/,exhaustion matrix)
+	@FAULT_STEP=1 OPENSSL_CONF=/dev/null VCRYPTO_MODULE_DIR='$(abspath $(B))' \
+		$(B)/test/fault/exhaustion
 	@FAULT_HITS=$(FAULT_HITS) FAULT_EVENTS=$(FAULT_EVENTS) FAULT_SECONDS=3600 OPENSSL_CONF=/dev/null \
 		VCRYPTO_MODULE_DIR='$(abspath $(B))' CK_VERBOSITY=normal $(B)/test/fault/matrix
 
