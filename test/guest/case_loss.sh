@@ -48,6 +48,15 @@ ends() {
     covered "$1"
 }
 
+# First: the kernel listens to errors of functions that were there at its start.
+configure "device = pci:$PLUG" 'min_bytes = 0'
+lasts 'an error of the bus' 8
+monitor human-monitor-command '"command-line":"pcie_aer_inject_error crypto1 POISON_TLP"'
+sleep 3
+ends 'an error of the bus'
+check 'an error of the bus: the figures tell' [ "$(figure $PLUG resets)" -eq 1 ]
+check 'an error of the bus: none waited for its time to pass' [ "$(figure $PLUG timeouts)" -eq 0 ]
+
 configure "device = pci:$ROOT,pci:$PLUG" 'min_bytes = 0'
 lasts 'one of two' 25
 leave 'one of two'

@@ -20,6 +20,7 @@ state() {
 }
 
 bind vfio-pci $ROOT $PLUG
+chown root "/dev/vfio/$(group_of $ROOT)"
 unbind $PAIR0
 unbind $PAIR1
 mkfifo /tmp/hold

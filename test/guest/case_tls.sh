@@ -24,6 +24,8 @@ listens() {
     netstat -ltn 2>/dev/null | grep -q ":$port "
 }
 # transfer WHAT ARGUMENT...: the client sends the body; arguments for both ends.
+# Each end's function has done $least records at least.
+least=180
 transfer() {
     tls=$1
     shift
@@ -36,7 +38,7 @@ transfer() {
     check "$tls: the body arrives" cmp body server
     for end in server client; do
         records=$(out=$end figure 0000 requests)
-        check "$tls: records on the $end's device, $records" [ "$records" -ge 180 ]
+        check "$tls: records on the $end's device, $records" [ "$records" -ge $least ]
         check "$tls: no failure of the $end's device" \
             [ "$(out=$end figure 0000 errors)$(out=$end figure 0000 timeouts)" = 00 ]
     done
@@ -45,3 +47,8 @@ transfer() {
 suite=ECDHE-ECDSA-AES128-SHA256
 transfer 'TLS 1.2, CBC, encrypt-then-MAC' -tls1_2 -cipher $suite
 transfer 'TLS 1.2, CBC, AES-256' -tls1_2 -cipher ECDHE-ECDSA-AES256-SHA384
+
+# Without encrypt-then-MAC libssl takes the default provider's cipher and MAC in
+# one, which the function has nothing like.
+least=0
+transfer 'TLS 1.2, CBC, MAC-then-encrypt' -tls1_2 -cipher $suite -no_etm

@@ -108,7 +108,7 @@ unplugged() {
 }
 plug() {
     monitor device_add '"driver":"virtio-crypto-pci","id":"crypto1","cryptodev":"c1","bus":"rp0",
-        "disable-legacy":"on","iommu_platform":true'
+        "disable-legacy":"on","iommu_platform":true,"aer":true'
 }
 
 # The openssl command without the provider.

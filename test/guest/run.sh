@@ -82,7 +82,7 @@ boot() {
         -device "intel-iommu,intremap=on"
         -device "pcie-root-port,id=rp0,chassis=1,addr=7")
     local options=disable-legacy=on,iommu_platform=on
-    local places=("addr=5" "bus=rp0" "addr=6.0,multifunction=on" "addr=6.1") i
+    local places=("addr=5" "bus=rp0,aer=on" "addr=6.0,multifunction=on" "addr=6.1") i
     for i in "${!places[@]}"; do
         command+=(-object "cryptodev-backend-builtin,id=c$i"
             -device "virtio-crypto-pci,id=crypto$i,cryptodev=c$i,$options,${places[i]}")
