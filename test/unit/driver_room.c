@@ -173,6 +173,7 @@ START_TEST(thousand)
 
     snprintf(fault, sizeof(fault), "queues:1%s%s%s", _i & 1 ? ",withhold:revision_1" : "",
              _i & 2 ? ",withhold:event_idx" : "", _i & 4 ? ",withhold:indirect_desc" : "");
+    cfg.timeout_ms = 30000;
     cfg.queue_size = _i & 8 ? 64 : RING;
     cfg.emulator_threads = _i & 8 ? 3 : 1;
     pool = rig_open(&cfg);
