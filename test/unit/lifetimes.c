@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,11 +290,17 @@ END_TEST
 
 /* The pool goes from within complete(), on the completion thread. */
 static struct hw_pool *doomed;
+/* Stored (release) after the last use of the pool by its owner. */
+static atomic_bool doomed_full;
 
 static void free_pool(struct hw_request *req)
 {
-    struct hw_pool *pool = doomed;
+    struct hw_pool *pool;
 
+    /* On a busy machine the owner may still be submitting. */
+    while (!atomic_load_explicit(&doomed_full, memory_order_acquire))
+        sched_yield();
+    pool = doomed;
     doomed = NULL;
     hw_pool_free(pool);
     count_status(req);
@@ -310,6 +317,7 @@ START_TEST(pool_goes_inside)
     unsigned accepted = 0;
 
     cfg.device = lists[_i % 3];
+    atomic_store(&doomed_full, false);
     doomed = rig_open(&cfg);
     for (unsigned i = 0; i < 40; i++) {
         req[i] = new_request(key, data[i]);
@@ -318,6 +326,7 @@ START_TEST(pool_goes_inside)
     }
     for (unsigned i = 0; i < 40; i++)
         accepted += hw_submit(doomed, req[i], false) == 0;
+    atomic_store_explicit(&doomed_full, true, memory_order_release);
     ck_assert_uint_eq(accepted, 40);
     RIG_UNTIL(tally.completed == 40);
     ck_assert_uint_ge(tally.good, 1);
