@@ -233,7 +233,7 @@ START_TEST(argument_gone_after_the_wait_context)
     struct support_random rnd = {(uint64_t)_i};
     struct mortal mortals[64];
     char settings[64];
-    unsigned n = 0;
+    unsigned n = 0, calls = 0;
 
     snprintf(settings, sizeof(settings), "emulator_latency_us = %u\n", latency[_i]);
     scene_open(&scene, settings);
@@ -244,7 +244,11 @@ START_TEST(argument_gone_after_the_wait_context)
         atomic_store(&m->state, ALIVE);
         op_init(&op, &scene, 64, i);
         use_callback(&op, call_mortal, m);
-        op_step(&op);
+        /* Now and then the call is waited for, or a busy machine sees none. */
+        if (op_step(&op) == ASYNC_PAUSE && i % 16 == 0)
+            for (unsigned ms = 0; atomic_load(&calls_in_time) == calls && ms < 10000; ms++)
+                sleep_us(1000);
+        calls = atomic_load(&calls_in_time);
         for (uint32_t spin = support_below(&rnd, 20 * (latency[_i] + 10)); spin > 0; spin--)
             atomic_signal_fence(memory_order_seq_cst);
         if (i % 2 == 0) {
@@ -260,7 +264,7 @@ START_TEST(argument_gone_after_the_wait_context)
     ck_assert_uint_eq(atomic_load(&late_calls), 0);
     /* Both were seen: calls that came before the end, and jobs without one. */
     ck_assert_uint_lt(atomic_load(&calls_in_time), rounds(3000));
-    ck_assert_msg(latency[_i] > 0 || atomic_load(&calls_in_time) > 0, "no call at all");
+    ck_assert_msg(atomic_load(&calls_in_time) > 0, "no call at all");
 }
 END_TEST
 
