@@ -163,10 +163,11 @@ uint32_t foreign_session(struct foreign *f, const struct foreign_vector *v, bool
 uint32_t foreign_destroy(struct foreign *f, uint32_t service, uint64_t id)
 {
     struct virtio_crypto_op_ctrl_req req;
+    uint32_t op = service == VIRTIO_CRYPTO_SERVICE_AKCIPHER ? 0x05 : 0x03;
     uint8_t status;
 
     memset(&req, 0, sizeof(req));
-    req.header.opcode = htole32(VIRTIO_CRYPTO_OPCODE(service, 0x03));
+    req.header.opcode = htole32(VIRTIO_CRYPTO_OPCODE(service, op));
     req.u.destroy_session.session_id = htole64(id);
     ck_assert_uint_eq(
         foreign_control(f, &req, sizeof(req.header) + (revision_1(f) ? 8 : 56), &status, 1), 1);
