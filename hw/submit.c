@@ -26,6 +26,8 @@ static void launch(struct request *r)
     struct device *dev = r->dev;
 
     r->deadline = device_now() + (uint64_t)dev->cfg.timeout_ms * 1000000u;
+    /* Of the last use; one that fails or is late has none. */
+    r->pub.result_len = 0;
     hw_request_ref(&r->pub);
     atomic_store_explicit(&r->busy, true, memory_order_relaxed);
     live_add(&live.in_flight, 1);
