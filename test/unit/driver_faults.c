@@ -63,7 +63,7 @@ static const struct {
     {5, -EIO, -EIO, -EIO},             /* NOSPC */
     {6, -EIO, -EIO, -EIO},             /* KEY_REJECTED, which verifications alone get */
     {7, -EIO, -EIO, -EIO},
-    {255, -EIO, -EIO, -EIO},
+    {254, -EIO, -EIO, -EIO},
 };
 
 START_TEST(statuses)
@@ -101,6 +101,31 @@ START_TEST(statuses)
     hw_request_unref(req);
     hw_key_unref(ctr);
     hw_key_unref(gcm);
+    rig_close(pool);
+}
+END_TEST
+
+/* Given back with the status byte as it was: an answer that is none. What the
+ * device still does with the memory is its secret, so it is reset. */
+START_TEST(no_answer)
+{
+    struct hw_config cfg = rig_config("queues:1,status:3:255");
+    struct hw_pool *pool = rig_open(&cfg);
+    struct hw_key *key = rig_key(HW_AES_CTR, 16, 1);
+    struct hw_request *req = rig_request(key);
+    uint8_t buf[32] = {0};
+
+    rig_fill(req, buf, sizeof(buf));
+    for (unsigned i = 1; i <= 4; i++) {
+        ck_assert_int_eq(rig_do(pool, req), i == 3 ? -EIO : 0);
+        ck_assert_uint_eq(req->result_len, i == 3 ? 0 : sizeof(buf));
+        if (i == 3)
+            RIG_UNTIL(rig_stats(pool).resets == 1);
+        if (i == 3)
+            recovers(pool);
+    }
+    hw_request_unref(req);
+    hw_key_unref(key);
     rig_close(pool);
 }
 END_TEST
@@ -251,21 +276,21 @@ START_TEST(ring_of_lost)
     unsigned good = 0, late = 0;
 
     cfg.queue_size = 8;
-    cfg.timeout_ms = 40;
+    cfg.timeout_ms = 20;
     pool = rig_open(&cfg);
-    for (unsigned i = 0; i < 120; i++) {
+    for (unsigned i = 0; i < 80; i++) {
         struct hw_request *req = rig_request(key);
         int rc;
 
         rig_fill(req, buf, sizeof(buf));
         RIG_UNTIL((rc = rig_do(pool, req)) != -ENODEV);
         ck_assert_msg(rc == 0 || rc == -ETIMEDOUT || rc == -EIO, "%d", rc);
-        /* The last quarter: it works as it did. */
-        good += i >= 90 && rc == 0;
+        /* At last it works as it did at first. */
+        good += i >= 40 && rc == 0;
         late += rc != 0;
         hw_request_unref(req);
     }
-    ck_assert_uint_ge(good, 8);
+    ck_assert_uint_ge(good, 3);
     ck_assert_uint_ge(late, 30);
     ck_assert_uint_ge(rig_stats(pool).resets, 1);
     hw_key_unref(key);
@@ -443,6 +468,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, statuses, 0, COUNT(codes));
+    tcase_add_test(tc, no_answer);
     tcase_add_test(tc, session_lost);
     tcase_add_loop_test(tc, cannot, 0, COUNT(unable));
     tcase_add_test(tc, lost);
