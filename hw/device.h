@@ -43,8 +43,9 @@ struct queue {
     /* Written under the lock; read without it to refuse early. */
     atomic_uint backlog_len;
     atomic_bool has_starved;
-    bool unkicked;   /* chains were added without a doorbell */
-    unsigned silent; /* timeouts since the last completion */
+    bool unkicked;         /* chains were added without a doorbell */
+    unsigned silent;       /* timeouts since the last completion */
+    uint64_t hungry_until; /* nobody is told of room before: memory is short */
     /* Those about to ring the doorbell, lock released: counted under the lock
      * (relaxed), uncounted (release) after; queue_drain waits for none. */
     atomic_uint kickers;

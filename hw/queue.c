@@ -17,6 +17,9 @@
 /* How many timeouts a request may be overdue before the device is reset. */
 #define OVERDUE_TIMEOUTS 10
 
+/* Those that were told of room need not come back: then it is others' turn. */
+#define FEED_AGAIN_NS 1000000u
+
 #define COUNT(q, what) atomic_fetch_add_explicit(&(q)->counts.what, 1, memory_order_relaxed)
 
 int queue_init(struct queue *q, struct device *dev, unsigned index)
@@ -135,7 +138,7 @@ void queue_flush(struct queue *q)
         kick_now(q);
 }
 
-void queue_starve(struct queue *q, struct request *r)
+void queue_starve(struct queue *q, struct request *r, bool memory)
 {
     bool running;
 
@@ -144,6 +147,10 @@ void queue_starve(struct queue *q, struct request *r)
     if (running) {
         append(&q->starved, r, REQUEST_STARVED);
         atomic_store_explicit(&q->has_starved, true, memory_order_relaxed);
+        /* Nothing tells when memory is given back: it is asked for again, but
+         * not in a loop, and not put off again by the next one. */
+        if (memory && q->hungry_until <= device_now())
+            q->hungry_until = device_now() + FEED_AGAIN_NS;
     }
     pthread_mutex_unlock(&q->lock);
     /* Room may have come between the refusal and now: look again. A device that
@@ -160,7 +167,7 @@ static void feed_locked(struct queue *q, struct request_list *out)
 {
     struct request *r;
 
-    if (backlog(q) >= q->backlog_max)
+    if (TAILQ_EMPTY(&q->starved) || backlog(q) >= q->backlog_max || device_now() < q->hungry_until)
         return;
     for (unsigned room = q->backlog_max - backlog(q); room > 0; room--) {
         r = TAILQ_FIRST(&q->starved);
@@ -331,9 +338,6 @@ static unsigned expire_ring(struct queue *q, uint64_t now, struct request **late
         device_fail(q->dev);
     return n;
 }
-
-/* Those that were told of room need not come back: then it is others' turn. */
-#define FEED_AGAIN_NS 1000000u
 
 /* Lock held. Each list is in the order of its deadlines. */
 static uint64_t next_deadline(struct queue *q, uint64_t now)

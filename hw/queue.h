@@ -23,8 +23,8 @@ void queue_fini(struct queue *q);
 int queue_enqueue(struct queue *q, struct request *r, bool accepted, bool more);
 void queue_flush(struct queue *q);
 
-/* Puts the request among those that wait for room. */
-void queue_starve(struct queue *q, struct request *r);
+/* Puts the request among those that wait for room, or for DMA memory. */
+void queue_starve(struct queue *q, struct request *r, bool memory);
 /* Lets those that wait for room try again. */
 void queue_feed(struct queue *q);
 

@@ -50,13 +50,13 @@ static void land(struct request *r)
     hw_request_unref(&r->pub);
 }
 
-static int starve(struct request *r)
+static int starve(struct request *r, bool memory)
 {
     request_unstage(r);
     if (!r->pub.wait_for_room)
         return -EAGAIN;
     launch(r);
-    queue_starve(r->queue, r);
+    queue_starve(r->queue, r, memory);
     return -EAGAIN;
 }
 
@@ -73,10 +73,10 @@ int submit_to(struct device *dev, unsigned slot, struct hw_request *req, bool mo
     r->queue = q;
     /* Before the data is copied for nothing. */
     if (atomic_load_explicit(&q->backlog_len, memory_order_relaxed) >= q->backlog_max)
-        return starve(r);
+        return starve(r, false);
     rc = request_stage(r, dev);
     if (rc != 0)
-        return rc == -ENOMEM ? starve(r) : rc;
+        return rc == -ENOMEM ? starve(r, true) : rc;
     launch(r);
     rc = dev->ops->prepare(dev, r);
     if (rc == -EINPROGRESS)
@@ -86,5 +86,5 @@ int submit_to(struct device *dev, unsigned slot, struct hw_request *req, bool mo
     if (rc == 0)
         return 0;
     land(r);
-    return rc == -EAGAIN ? starve(r) : rc;
+    return rc == -EAGAIN ? starve(r, false) : rc;
 }
