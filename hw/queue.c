@@ -329,7 +329,7 @@ static unsigned expire_ring(struct queue *q, uint64_t now, struct request **late
     while (n < max && (r = TAILQ_FIRST(&q->ring)) != NULL && r->deadline <= now) {
         TAILQ_REMOVE(&q->ring, r, link);
         append(&q->overdue, r, REQUEST_OVERDUE);
-        hw_request_ref(&r->pub);
+        request_hold(r);
         late[n++] = r;
         COUNT(q, timeouts);
     }
@@ -381,7 +381,7 @@ uint64_t queue_deadlines(struct queue *q, uint64_t now)
     pthread_mutex_unlock(&q->lock);
     for (unsigned i = 0; i < n; i++) {
         request_overdue(late[i]);
-        hw_request_unref(&late[i]->pub);
+        request_drop(late[i]);
     }
     /* It may have been reset by someone else, which nothing tells us. */
     if (n != 0 && q->dev->ops->service(q->dev, true) != 0)

@@ -61,14 +61,16 @@ unsigned hw_request_generation(const struct hw_request *req)
     return ((const struct request *)req)->generation;
 }
 
-void hw_request_unref(struct hw_request *req)
+static void unref(struct request *r, unsigned by)
 {
-    struct request *r = request_of(req);
+    unsigned left = atomic_fetch_sub_explicit(&r->refs, by, memory_order_acq_rel) - by;
 
-    if (req == NULL || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
+    if (inherited(r))
+        left %= REQUEST_HELD;
+    if (left != 0)
         return;
     if (r->fini != NULL)
-        r->fini(req);
+        r->fini(&r->pub);
     request_unstage(r);
     if (r->session != NULL)
         session_unref(r->session);
@@ -77,6 +79,22 @@ void hw_request_unref(struct hw_request *req)
         live_add(&live.requests, -1);
     explicit_bzero(&r->pub, sizeof(r->pub));
     free(r);
+}
+
+void hw_request_unref(struct hw_request *req)
+{
+    if (req != NULL)
+        unref(request_of(req), 1);
+}
+
+void request_hold(struct request *r)
+{
+    atomic_fetch_add_explicit(&r->refs, REQUEST_HELD, memory_order_relaxed);
+}
+
+void request_drop(struct request *r)
+{
+    unref(r, REQUEST_HELD);
 }
 
 bool hw_request_reusable(const struct hw_request *req)
@@ -202,7 +220,7 @@ void request_finish(struct request *r, int status)
     r->pub.status = status;
     device_is_through(r);
     r->pub.complete(&r->pub);
-    hw_request_unref(&r->pub);
+    request_drop(r);
 }
 
 void request_finish_all(struct request_list *list, int status)
@@ -224,5 +242,5 @@ void request_overdue(struct request *r)
 void request_reclaim(struct request *r)
 {
     device_is_through(r);
-    hw_request_unref(&r->pub);
+    request_drop(r);
 }

@@ -25,6 +25,8 @@ enum request_place {
 
 struct request {
     struct hw_request pub; /* first: the two are converted by a cast */
+    /* One for each owner, REQUEST_HELD for each of the driver's own: in a forked
+     * child nobody is left to drop those, and they do not count. */
     atomic_uint refs;
     /* True from hw_submit until the device is through with the request, also
      * when its owner was told of a timeout. Stored false (release) before
@@ -50,10 +52,16 @@ struct request {
 
 TAILQ_HEAD(request_list, request);
 
+#define REQUEST_HELD (1u << 16)
+
 static inline struct request *request_of(struct hw_request *pub)
 {
     return (struct request *)pub;
 }
+
+/* The driver's references. */
+void request_hold(struct request *r);
+void request_drop(struct request *r);
 
 /*
  * Gives the request DMA memory of dev and copies the caller's data in:

@@ -28,7 +28,7 @@ static void launch(struct request *r)
     r->deadline = device_now() + (uint64_t)dev->cfg.timeout_ms * 1000000u;
     /* Of the last use; one that fails or is late has none. */
     r->pub.result_len = 0;
-    hw_request_ref(&r->pub);
+    request_hold(r);
     atomic_store_explicit(&r->busy, true, memory_order_relaxed);
     live_add(&live.in_flight, 1);
     /* See device.h at idle. */
@@ -47,7 +47,7 @@ static void land(struct request *r)
     live_add(&live.in_flight, -1);
     atomic_store_explicit(&r->busy, false, memory_order_relaxed);
     request_unstage(r);
-    hw_request_unref(&r->pub);
+    request_drop(r);
 }
 
 static int starve(struct request *r, bool memory)

@@ -75,16 +75,16 @@ enum waited { WAITED_DONE, WAITED_FORK, WAITED_CANNOT };
 static enum waited wait_in_job(struct flight *f)
 {
     struct waiter *w = f->waiter;
+    bool fresh = !w->registered;
     unsigned resumes = 0;
 
-    if (!waiter_prepare(w))
+    if (done(f))
+        return WAITED_DONE;
+    if (!waiter_register(w))
         return WAITED_CANNOT;
     take_callback(f);
-    for (;;) {
-        if (!move(f, FLIGHT_RUNNING, FLIGHT_PAUSED))
-            return WAITED_DONE;
-        if (!waiter_register(w))
-            return move(f, FLIGHT_PAUSED, FLIGHT_RUNNING) ? WAITED_CANNOT : WAITED_DONE;
+    while (move(f, FLIGHT_RUNNING, FLIGHT_PAUSED)) {
+        fresh = false;
         /* Fails where pausing is blocked or impossible: then as if resumed. */
         (void)ASYNC_pause_job();
         /* Done or not: the result is in memory that a child does not have. */
@@ -95,18 +95,21 @@ static enum waited wait_in_job(struct flight *f)
 
             (void)poll(&p, 1, 1);
         }
-        if (!move(f, FLIGHT_PAUSED, FLIGHT_RUNNING))
-            break;
+        if (!move(f, FLIGHT_PAUSED, FLIGHT_RUNNING)) {
+            /* Resumed in between DONE and its signal, perhaps: once the job
+             * goes on, none may come. A callback comes when it comes: it may
+             * want a lock that the application holds around this job. */
+            if (f->callback == NULL)
+                waiter_settle(w);
+            return WAITED_DONE;
+        }
         /* Ours is not written before DONE, nor while we run: this one belongs
          * to a flight that was abandoned. It may be about to say that it has
          * written: looking at the eventfd itself spares a loop of wake-ups. */
         waiter_clear(w, true);
     }
-    /* Resumed in between DONE and its signal, perhaps: once the job goes on,
-     * none may come. A callback comes when it comes: it may want a lock that
-     * the application holds around this job. */
-    if (f->callback == NULL)
-        waiter_settle(w);
+    if (fresh)
+        waiter_unregister(w);
     return WAITED_DONE;
 }
 
@@ -234,7 +237,7 @@ void async_complete(struct hw_request *req)
     uint32_t was;
 
     if (w != NULL)
-        atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
+        waiter_hold(w);
     open = w != NULL && waiter_open(w, &nested);
     was = finish(f, open ? w : NULL, &notice);
     if (was == FLIGHT_PAUSED && open)
@@ -243,7 +246,8 @@ void async_complete(struct hw_request *req)
         futex(&f->state, FUTEX_WAKE, 1);
     if (open)
         waiter_close(w, nested);
-    waiter_unref(w);
+    if (w != NULL)
+        waiter_drop(w);
 }
 
 void async_abandon(struct flight *f)

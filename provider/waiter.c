@@ -40,14 +40,34 @@ static void wait_a_moment(unsigned round)
         nanosleep(&pause, NULL);
 }
 
-void waiter_unref(struct waiter *w)
+static void unref(struct waiter *w, unsigned by)
 {
-    if (w == NULL || atomic_fetch_sub_explicit(&w->refs, 1, memory_order_acq_rel) != 1)
+    unsigned left = atomic_fetch_sub_explicit(&w->refs, by, memory_order_acq_rel) - by;
+
+    if (w->generation != hw_generation())
+        left %= WAITER_HELD;
+    if (left != 0)
         return;
     if (w->fd >= 0)
         close(w->fd);
     OPENSSL_free(w);
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+}
+
+void waiter_unref(struct waiter *w)
+{
+    if (w != NULL)
+        unref(w, 1);
+}
+
+void waiter_hold(struct waiter *w)
+{
+    atomic_fetch_add_explicit(&w->refs, WAITER_HELD, memory_order_relaxed);
+}
+
+void waiter_drop(struct waiter *w)
+{
+    unref(w, WAITER_HELD);
 }
 
 bool waiter_open(struct waiter *w, bool *nested)
@@ -124,17 +144,14 @@ static struct waiter *waiter_new(ASYNC_WAIT_CTX *wctx)
     return w;
 }
 
-bool waiter_prepare(struct waiter *w)
-{
-    if (w->fd < 0)
-        w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return w->fd >= 0;
-}
-
 bool waiter_register(struct waiter *w)
 {
     if (w->registered)
         return true;
+    if (w->fd < 0)
+        w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (w->fd < 0)
+        return false;
     ERR_set_mark();
     /* In callback mode too: so that cleanup always runs. */
     w->registered = ASYNC_WAIT_CTX_set_wait_fd(w->wctx, &key, w->fd, w, cleanup) > 0;
@@ -142,6 +159,15 @@ bool waiter_register(struct waiter *w)
     if (w->registered)
         atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
     return w->registered;
+}
+
+void waiter_unregister(struct waiter *w)
+{
+    /* Nobody has seen it yet: the entry goes without a trace. */
+    if (ASYNC_WAIT_CTX_clear_fd(w->wctx, &key) > 0) {
+        w->registered = false;
+        waiter_unref(w);
+    }
 }
 
 /* In a forked child the eventfd is shared with the parent, who would be woken

@@ -20,7 +20,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define WAITER_HELD (1u << 16)
+
 struct waiter {
+    /* One for the wait context and for each flight, WAITER_HELD while the
+     * completion side is at work: in a forked child nobody drops those, and
+     * they do not count. */
     atomic_uint refs;
     /* IDLE, DEAD, or who is inside the window. */
     _Atomic uintptr_t window;
@@ -47,17 +52,21 @@ struct waiter {
  * Leaves the error queue alone. On the job's thread.
  */
 struct waiter *waiter_of_job(ASYNC_JOB *job);
-/* Makes the eventfd, unless there is one: a signal may come from the moment on
- * that the request is marked paused. False: no descriptors. */
-bool waiter_prepare(struct waiter *w);
 /*
- * Registers the eventfd, unless that was done: once it is certain that the job
- * pauses, and not earlier. HAProxy looks for new descriptors at a pause only,
- * and stops when a connection ends with one that it has not met. False: no
- * memory, and the job must not pause. Both on the job's thread.
+ * Makes the eventfd and registers it, unless that was done; and takes it back
+ * as if it had never been there, where the job did not pause after all. HAProxy
+ * looks for new descriptors at a pause only, and stops when a connection ends
+ * with one that it has not met. Before the request is marked paused: from then
+ * on the wait context may go, by the callback's hand. False: no memory or no
+ * descriptors, and the job must not pause. Both on the job's thread.
  */
 bool waiter_register(struct waiter *w);
-void waiter_unref(struct waiter *w);
+void waiter_unregister(struct waiter *w);
+void waiter_unref(struct waiter *w); /* NULL is fine */
+
+/* The completion side's reference, from before its window to after it. */
+void waiter_hold(struct waiter *w);
+void waiter_drop(struct waiter *w);
 
 /*
  * On the completion side. Opens the window: false where the wait context is
