@@ -249,8 +249,7 @@ START_TEST(argument_gone_after_the_wait_context)
             for (unsigned ms = 0; atomic_load(&calls_in_time) == calls && ms < 10000; ms++)
                 sleep_us(1000);
         calls = atomic_load(&calls_in_time);
-        for (uint32_t spin = support_below(&rnd, 20 * (latency[_i] + 10)); spin > 0; spin--)
-            atomic_signal_fence(memory_order_seq_cst);
+        linger(&rnd, 2 * latency[_i] + 100);
         if (i % 2 == 0) {
             EVP_CIPHER_CTX_free(op.ctx);
             op.ctx = NULL;

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -36,27 +37,44 @@ void scene_open_fallback(struct scene *sc, const char *settings)
 
 uint64_t scene_stat(const struct scene *sc, const char *name)
 {
-    char full[64];
+    uint64_t val = UINT64_MAX;
+    char full[64] = "";
+    OSSL_PARAM params[2] = {
+        OSSL_PARAM_construct_uint64(full, &val),
+        OSSL_PARAM_construct_end(),
+    };
 
     snprintf(full, sizeof(full), "vcrypto-%s", name);
-    return support_stat(&sc->base, full);
+    MUST(OSSL_PROVIDER_get_params(sc->base.vcrypto, params) == 1);
+    MUST(OSSL_PARAM_modified(&params[0]));
+    return val;
+}
+
+static void wait_for_zero(const struct scene *sc, const char *name)
+{
+    double end = seconds_now() + PATIENCE;
+    uint64_t n;
+
+    while ((n = scene_stat(sc, name)) != 0) {
+        if (!(seconds_now() < end))
+            ck_abort_msg("%s is %llu", name, (unsigned long long)n);
+        sleep_us(100);
+    }
 }
 
 void scene_settled(const struct scene *sc)
 {
+    scene_settled_in_child(sc);
+    wait_for_zero(sc, "live-keys");
+}
+
+void scene_settled_in_child(const struct scene *sc)
+{
     static const char *const names[] = {"live-requests", "live-in-flight", "live-dma-bytes",
-                                        "live-waiters",  "live-contexts",  "live-keys",
-                                        "live-sessions"};
-    double end = seconds_now() + PATIENCE;
+                                        "live-waiters",  "live-contexts",  "live-sessions"};
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        uint64_t n;
-
-        while ((n = scene_stat(sc, names[i])) != 0) {
-            ck_assert_msg(seconds_now() < end, "%s is %llu", names[i], (unsigned long long)n);
-            sleep_us(100);
-        }
-    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        wait_for_zero(sc, names[i]);
 }
 
 void scene_close(struct scene *sc)
@@ -86,14 +104,14 @@ void op_init(struct op *op, const struct scene *sc, size_t len, uint64_t seed)
     op->key_seed = op->seed = seed;
     op->mapped = (2 * len + page - 1) / page * page;
     op->in = mmap(NULL, op->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ck_assert(op->in != MAP_FAILED);
+    MUST(op->in != MAP_FAILED);
     op->out = op->in + len;
     op->wait = ASYNC_WAIT_CTX_new();
     op->ctx = EVP_CIPHER_CTX_new();
-    ck_assert(op->wait != NULL && op->ctx != NULL);
+    MUST(op->wait != NULL && op->ctx != NULL);
     fill(op, key, iv, op->in);
-    ck_assert_int_eq(EVP_EncryptInit_ex2(op->ctx, sc->cipher, key, iv, NULL), 1);
-    ck_assert_int_eq(EVP_CIPHER_CTX_set_padding(op->ctx, 0), 1);
+    MUST(EVP_EncryptInit_ex2(op->ctx, sc->cipher, key, iv, NULL) == 1);
+    MUST(EVP_CIPHER_CTX_set_padding(op->ctx, 0) == 1);
 }
 
 void op_again(struct op *op, uint64_t seed)
@@ -107,7 +125,7 @@ void op_again(struct op *op, uint64_t seed)
     op->error = 0;
     fill(op, key, iv, op->in);
     memset(op->out, 0, op->len);
-    ck_assert_int_eq(EVP_EncryptInit_ex2(op->ctx, NULL, NULL, iv, NULL), 1);
+    MUST(EVP_EncryptInit_ex2(op->ctx, NULL, NULL, iv, NULL) == 1);
 }
 
 static int job_main(void *arg)
@@ -131,11 +149,12 @@ int op_step(struct op *op)
 {
     int ret = -1, status = ASYNC_start_job(&op->job, op->wait, &ret, job_main, &op, sizeof(op));
 
-    ck_assert_msg(status == ASYNC_PAUSE || status == ASYNC_FINISH, "ASYNC_start_job: %d", status);
+    if (!(status == ASYNC_PAUSE || status == ASYNC_FINISH))
+        ck_abort_msg("ASYNC_start_job: %d", status);
     if (status == ASYNC_PAUSE)
         op->pauses++;
     else
-        ck_assert_int_eq(ret, op->ret == 1);
+        MUST(ret == (op->ret == 1));
     return status;
 }
 
@@ -144,9 +163,9 @@ int op_fd(const struct op *op)
     OSSL_ASYNC_FD fds[4] = {-1};
     size_t n = 0;
 
-    ck_assert_int_eq(ASYNC_WAIT_CTX_get_all_fds(op->wait, NULL, &n), 1);
-    ck_assert_uint_eq(n, 1);
-    ck_assert_int_eq(ASYNC_WAIT_CTX_get_all_fds(op->wait, fds, &n), 1);
+    MUST(ASYNC_WAIT_CTX_get_all_fds(op->wait, NULL, &n) == 1);
+    MUST(n == 1);
+    MUST(ASYNC_WAIT_CTX_get_all_fds(op->wait, fds, &n) == 1);
     return fds[0];
 }
 
@@ -157,20 +176,21 @@ bool op_readable(const struct op *op, int ms)
     int n;
 
     /* Done before it could pause: then there is no descriptor yet. */
-    ck_assert_int_eq(ASYNC_WAIT_CTX_get_all_fds(op->wait, NULL, &fds), 1);
+    MUST(ASYNC_WAIT_CTX_get_all_fds(op->wait, NULL, &fds) == 1);
     if (fds == 0 && op->pauses == 0)
         return false;
     p.fd = op_fd(op);
     n = poll(&p, 1, ms);
 
-    ck_assert_int_ge(n, 0);
+    MUST(n >= 0);
     return n == 1 && p.revents == POLLIN;
 }
 
 void op_finish(struct op *op)
 {
     while (op_step(op) == ASYNC_PAUSE)
-        ck_assert_msg(op_readable(op, (int)(PATIENCE * 1000)), "a paused job was not woken");
+        if (!(op_readable(op, (int)(PATIENCE * 1000))))
+            ck_abort_msg("a paused job was not woken");
 }
 
 void op_check(const struct op *op, const struct scene *sc)
@@ -179,13 +199,13 @@ void op_check(const struct op *op, const struct scene *sc)
     uint8_t *in = malloc(op->len), *want = malloc(op->len), key[16], iv[16];
     int n = 0;
 
-    ck_assert(ctx != NULL && in != NULL && want != NULL);
+    MUST(ctx != NULL && in != NULL && want != NULL);
     fill(op, key, iv, in);
-    ck_assert_int_eq(EVP_EncryptInit_ex2(ctx, sc->reference, key, iv, NULL), 1);
+    MUST(EVP_EncryptInit_ex2(ctx, sc->reference, key, iv, NULL) == 1);
     EVP_CIPHER_CTX_set_padding(ctx, 0);
-    ck_assert_int_eq(EVP_EncryptUpdate(ctx, want, &n, in, (int)op->len), 1);
-    ck_assert_int_eq(op->ret, 1);
-    ck_assert_mem_eq(op->out, want, op->len);
+    MUST(EVP_EncryptUpdate(ctx, want, &n, in, (int)op->len) == 1);
+    MUST(op->ret == 1);
+    MUST(memcmp(op->out, want, op->len) == 0);
     EVP_CIPHER_CTX_free(ctx);
     free(in);
     free(want);
@@ -194,7 +214,7 @@ void op_check(const struct op *op, const struct scene *sc)
 void op_unmap(struct op *op)
 {
     if (op->in != NULL)
-        ck_assert_int_eq(munmap(op->in, op->mapped), 0);
+        MUST(munmap(op->in, op->mapped) == 0);
     op->in = op->out = NULL;
 }
 
@@ -239,7 +259,8 @@ void caller_wait(const struct caller *c, unsigned n)
     double end = seconds_now() + PATIENCE;
 
     while (atomic_load(&c->calls) < n) {
-        ck_assert_msg(seconds_now() < end, "the callback was not called");
+        if (!(seconds_now() < end))
+            ck_abort_msg("the callback was not called");
         sleep_us(20);
     }
 }
@@ -251,7 +272,7 @@ static unsigned count_entries(const char *path, const char *text)
     struct dirent *e;
     unsigned n = 0;
 
-    ck_assert_ptr_nonnull(dir);
+    MUST(dir != NULL);
     while ((e = readdir(dir)) != NULL) {
         char link[256] = "";
 
@@ -286,7 +307,8 @@ void wait_threads(unsigned n)
     double end = seconds_now() + PATIENCE;
 
     while (count_threads() != n) {
-        ck_assert_msg(seconds_now() < end, "%u threads instead of %u", count_threads(), n);
+        if (!(seconds_now() < end))
+            ck_abort_msg("%u threads instead of %u", count_threads(), n);
         sleep_us(100);
     }
 }
@@ -304,6 +326,14 @@ void sleep_us(unsigned us)
     const struct timespec ts = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
 
     nanosleep(&ts, NULL);
+}
+
+void linger(struct support_random *rnd, unsigned us)
+{
+    double end = seconds_now() + support_below(rnd, us * 1000) / 1e9;
+
+    while (seconds_now() < end) {
+    }
 }
 
 unsigned rounds(unsigned n)

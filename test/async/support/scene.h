@@ -14,6 +14,16 @@
 
 #include "support.h"
 
+/*
+ * check's assertions take a lock and write to a file each time: too slow for
+ * stress loops, and deadly in the child of a fork beside other threads.
+ */
+#define MUST(cond)                                                                                 \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            ck_abort_msg("%s", #cond);                                                             \
+    } while (0)
+
 struct scene {
     struct support base;
     EVP_CIPHER *cipher;    /* ours, AES-128-CBC */
@@ -26,6 +36,9 @@ void scene_open(struct scene *sc, const char *settings);
 void scene_open_fallback(struct scene *sc, const char *settings);
 /* Waits for the live counts, and unloads. */
 void scene_close(struct scene *sc);
+/* The same for what a forked child can let go of: a key whose session the
+ * parent's device is just making stays. */
+void scene_settled_in_child(const struct scene *sc);
 uint64_t scene_stat(const struct scene *sc, const char *name); /* without "vcrypto-" */
 /* Waits until nothing is alive, ten seconds at most. */
 void scene_settled(const struct scene *sc);
@@ -93,6 +106,8 @@ unsigned count_eventfds(void);
 void wait_threads(unsigned n);
 double seconds_now(void);
 void sleep_us(unsigned us);
+/* Keeps the processor busy for a random time, us at most. */
+void linger(struct support_random *rnd, unsigned us);
 
 /* How often stress loops go round: n, or less with a sanitizer, times the
  * environment's VCRYPTO_TEST_ROUNDS. */
