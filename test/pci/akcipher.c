@@ -19,33 +19,33 @@ START_TEST(rsa_raw)
     for (unsigned cut = 0; cut <= 100; cut += 50) {
         op = OP(DECRYPT, id, block, SIZE, SIZE);
         op.cut = cut;
-        answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+        ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
         ck_assert_mem_eq(out, sig, SIZE);
         op = OP(ENCRYPT, id, sig, SIZE, SIZE);
         op.cut = cut;
-        answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+        ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
         ck_assert_mem_eq(out, block, SIZE); /* with its leading zero */
     }
     /* Room to spare stays empty; too little is too little. */
     op = OP(DECRYPT, id, block, SIZE, SIZE + 9);
-    answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
     op = OP(DECRYPT, id, block, SIZE, SIZE - 1);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = OP(DECRYPT, id, block, SIZE - 1, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = OP(ENCRYPT, id, block, SIZE - 1, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = OP(DECRYPT, id, block, 0, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     /* More than the modulus. */
     memset(block, 0xff, SIZE);
     op = OP(DECRYPT, id, block, SIZE, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     /* Not for signatures. */
     op = OP(SIGN, id, digest, DIGEST, SIZE);
-    answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
     op = verify(id, sig, SIZE);
-    answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
     foreign_close(&f);
 }
 END_TEST
@@ -59,21 +59,21 @@ START_TEST(rsa_pkcs1)
     take_rsa();
     id = rsa_session(VIRTIO_CRYPTO_RSA_PKCS1_PADDING, VIRTIO_CRYPTO_RSA_SHA256);
     op = OP(SIGN, id, digest, DIGEST, SIZE);
-    answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
     ck_assert_mem_eq(out, sig, SIZE);
     op = OP(SIGN, id, digest, DIGEST - 1, SIZE); /* no digest of SHA-256 */
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = verify(id, sig, SIZE);
-    answers(&op, VIRTIO_CRYPTO_OK, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, 0);
     sig[99] ^= 1;
-    answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
     sig[99] ^= 1;
     op.src_len--;
-    answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
     /* Without a digest the DigestInfo is the driver's. */
     bare = rsa_session(VIRTIO_CRYPTO_RSA_PKCS1_PADDING, VIRTIO_CRYPTO_RSA_NO_HASH);
     op = OP(SIGN, bare, block + SIZE - DIGEST - 19, DIGEST + 19, SIZE);
-    answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
     ck_assert_mem_eq(out, sig, SIZE);
     foreign_close(&f);
 }
@@ -90,17 +90,17 @@ START_TEST(rsa_encryption)
     id = rsa_session(VIRTIO_CRYPTO_RSA_PKCS1_PADDING, VIRTIO_CRYPTO_RSA_NO_HASH);
     for (uint32_t len = 0; len <= SIZE - 11; len += 49) {
         op = OP(ENCRYPT, id, sig, len, SIZE);
-        answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+        ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
         memcpy(crypted, out, SIZE);
         op = OP(DECRYPT, id, crypted, SIZE, SIZE);
-        answers(&op, VIRTIO_CRYPTO_OK, len);
+        ak_answers(&op, VIRTIO_CRYPTO_OK, len);
         ck_assert_mem_eq(out, sig, len);
     }
     op = OP(ENCRYPT, id, sig, SIZE - 10, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     crypted[5] ^= 1;
     op = OP(DECRYPT, id, crypted, SIZE, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     foreign_close(&f);
 }
 END_TEST
@@ -122,12 +122,12 @@ START_TEST(rsa_hashes)
         uint64_t id = rsa_session(VIRTIO_CRYPTO_RSA_PKCS1_PADDING, hashes[i].hash);
         struct operation op = OP(SIGN, id, text, hashes[i].digest, SIZE);
 
-        answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+        ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
         memcpy(sig, out, SIZE);
         op = OP(VERIFY, id, sig, SIZE, 0);
         op.more = text;
         op.more_len = hashes[i].digest;
-        answers(&op, VIRTIO_CRYPTO_OK, 0);
+        ak_answers(&op, VIRTIO_CRYPTO_OK, 0);
     }
     foreign_close(&f);
 }
@@ -152,13 +152,13 @@ START_TEST(rsa_public)
     id = session(ALGO_RSA, PUBLIC, VIRTIO_CRYPTO_RSA_PKCS1_PADDING, VIRTIO_CRYPTO_RSA_SHA256,
                  public, n + 4);
     op = verify(id, sig, SIZE);
-    answers(&op, VIRTIO_CRYPTO_OK, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, 0);
     op = OP(ENCRYPT, id, digest, DIGEST, SIZE);
-    answers(&op, VIRTIO_CRYPTO_OK, SIZE);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, SIZE);
     op = OP(SIGN, id, digest, DIGEST, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = OP(DECRYPT, id, sig, SIZE, SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     foreign_close(&f);
 }
 END_TEST
@@ -176,26 +176,26 @@ START_TEST(ecdsa)
     private = session(ALGO_ECDSA, PRIVATE, (uint32_t)v->curve, 0, key, key_len);
     public = session(ALGO_ECDSA, PUBLIC, (uint32_t)v->curve, 0, key + key_len - point, point);
     op = verify(public, sig, sig_len);
-    answers(&op, VIRTIO_CRYPTO_OK, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, 0);
     op = verify(private, sig, sig_len);
-    answers(&op, VIRTIO_CRYPTO_OK, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, 0);
     digest[0] ^= 1;
-    answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
     op = OP(SIGN, private, digest, DIGEST, 200);
     ck_assert_uint_eq(run(&op, &len), VIRTIO_CRYPTO_OK);
     /* The length in the signature is the device's. */
     ck_assert_uint_eq(len - 1, out[1] < 0x80 ? out[1] + 2u : out[2] + 3u);
     memcpy(sig, out, len - 1);
     op = verify(public, sig, len - 1);
-    answers(&op, VIRTIO_CRYPTO_OK, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_OK, 0);
     op = OP(SIGN, public, digest, DIGEST, 200);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = OP(SIGN, private, digest, DIGEST, 40);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = OP(DECRYPT, private, digest, DIGEST, 200);
-    answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
     op = OP(ENCRYPT, public, digest, DIGEST, 200);
-    answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_NOTSUPP, 0);
     foreign_close(&f);
 }
 END_TEST
@@ -211,14 +211,14 @@ START_TEST(ecdsa_nonsense)
     id = session(ALGO_ECDSA, PRIVATE, 3, 0, key, key_len);
     for (uint32_t n = 0; n < sig_len; n++) {
         op = verify(id, sig, n);
-        answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
+        ak_answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
         sig[n] ^= 0x81;
         op = verify(id, sig, sig_len);
-        answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
+        ak_answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
         sig[n] ^= 0x81;
     }
     op = verify(id, sig, 1024);
-    answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_KEY_REJECTED, 0);
     foreign_close(&f);
 }
 END_TEST
@@ -234,13 +234,13 @@ START_TEST(too_long)
     take_rsa();
     id = rsa_session(VIRTIO_CRYPTO_RSA_PKCS1_PADDING, VIRTIO_CRYPTO_RSA_NO_HASH);
     op = OP(SIGN, id, huge, sizeof(huge), SIZE);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = verify(id, huge, sizeof(huge));
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     op = verify(id, sig, SIZE);
     op.more = huge;
     op.more_len = sizeof(huge);
-    answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     foreign_close(&f);
 }
 END_TEST

@@ -122,7 +122,7 @@ uint8_t run(const struct operation *op, uint32_t *len)
     return status;
 }
 
-void answers(const struct operation *op, uint8_t status, uint32_t result)
+void ak_answers(const struct operation *op, uint8_t status, uint32_t result)
 {
     uint32_t len;
     uint8_t got = run(op, &len);

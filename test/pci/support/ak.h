@@ -63,6 +63,6 @@ struct operation verify(uint64_t id, const void *signature, size_t len);
  * that it wrote, the status byte included. */
 uint8_t run(const struct operation *op, uint32_t *len);
 /* It ends so, with so many bytes of result and none left over. */
-void answers(const struct operation *op, uint8_t status, uint32_t result);
+void ak_answers(const struct operation *op, uint8_t status, uint32_t result);
 
 #endif
