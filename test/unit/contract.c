@@ -35,7 +35,7 @@ START_TEST(two_devices)
     pool = rig_open(&cfg);
     ck_assert_uint_eq(hw_pool_devices(pool), 2);
     for (unsigned i = 0; i < MANY; i++) {
-        answer_start(&u[i], &answers[3]);
+        answer_start(&u[i], &known_answers[3]);
         /* One key for all of them. */
         if (i != 0) {
             hw_key_unref(u[i].key);
@@ -86,7 +86,7 @@ START_TEST(one_device_fails)
         struct answer_use u;
         int rc;
 
-        answer_start(&u, &answers[i % answers_count]);
+        answer_start(&u, &known_answers[i % known_answers_count]);
         answer_fill(&u, HW_ENCRYPT, false);
         RIG_UNTIL((rc = rig_do(pool, u.req)) != -ENODEV);
         ck_assert(rc == 0 || rc == -EIO);
@@ -113,7 +113,7 @@ static void *submit_some(void *arg)
     struct submitter *s = arg;
     struct answer_use u;
 
-    answer_start(&u, &answers[0]);
+    answer_start(&u, &known_answers[0]);
     /* Both threads have their place before either ends. */
     pthread_barrier_wait(s->together);
     for (unsigned i = 0; i < s->n; i++) {

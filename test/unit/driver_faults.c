@@ -44,7 +44,7 @@ static void recovers(struct hw_pool *pool)
 {
     struct answer_use u;
 
-    answer_start(&u, &answers[0]);
+    answer_start(&u, &known_answers[0]);
     answer_fill(&u, HW_ENCRYPT, false);
     RIG_UNTIL(rig_do(pool, u.req) == 0);
     answer_check(&u, HW_ENCRYPT);
@@ -186,12 +186,12 @@ START_TEST(cannot)
     rig_fill(req, buf, sizeof(buf));
     ck_assert_int_eq(hw_submit(pool, req, false), -ENOTSUP);
     ck_assert(hw_request_reusable(req));
-    for (unsigned i = 0; i < answers_count; i++) {
+    for (unsigned i = 0; i < known_answers_count; i++) {
         struct answer_use u;
 
-        if (answers[i].alg == unable[_i].alg)
+        if (known_answers[i].alg == unable[_i].alg)
             continue;
-        answer_start(&u, &answers[i]);
+        answer_start(&u, &known_answers[i]);
         answer_ask(&u, pool);
         answer_end(&u);
     }
@@ -424,7 +424,7 @@ START_TEST(few_sessions)
     struct hw_live l;
 
     for (unsigned i = 0; i < 10; i++)
-        answer_start(&u[i], &answers[i]);
+        answer_start(&u[i], &known_answers[i]);
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 10; i++) {
             /* It waits for room: another session goes, even a busy one. */

@@ -121,7 +121,7 @@ START_TEST(key_goes)
     struct hw_live l;
 
     for (unsigned i = 0; i < 4; i++) {
-        answer_start(&u, &answers[i * 4]);
+        answer_start(&u, &known_answers[i * 4]);
         answer_fill(&u, HW_ENCRYPT, false);
         ck_assert_int_eq(hw_submit(pool, u.req, false), 0);
         hw_key_unref(u.key);
@@ -271,8 +271,8 @@ START_TEST(one_of_two_pools)
     struct hw_pool *a = rig_open(&cfg), *b = rig_open(&cfg);
     struct answer_use u, v;
 
-    answer_start(&u, &answers[0]);
-    answer_start(&v, &answers[3]);
+    answer_start(&u, &known_answers[0]);
+    answer_start(&v, &known_answers[3]);
     answer_fill(&u, HW_ENCRYPT, false);
     answer_fill(&v, HW_ENCRYPT, false);
     ck_assert_int_eq(hw_submit(a, u.req, false), 0);
@@ -349,7 +349,7 @@ START_TEST(again_and_again)
         struct answer_use u;
 
         if (i % 3 != 0) {
-            answer_start(&u, &answers[i % answers_count]);
+            answer_start(&u, &known_answers[i % known_answers_count]);
             answer_ask(&u, pool);
             answer_end(&u);
         }

@@ -90,10 +90,10 @@ void answer_end(struct answer_use *u)
 
 void answer_all(struct hw_pool *pool)
 {
-    for (unsigned i = 0; i < answers_count; i++) {
+    for (unsigned i = 0; i < known_answers_count; i++) {
         struct answer_use u;
 
-        answer_start(&u, &answers[i]);
+        answer_start(&u, &known_answers[i]);
         answer_ask(&u, pool);
         answer_end(&u);
     }

@@ -2,7 +2,7 @@
 #include "answers.h"
 
 /* The last row of CTR ends within a block, as the second one of XTS. */
-const struct answer answers[] = {
+const struct answer known_answers[] = {
     {
         .source = "SP 800-38A, F.1",
         .alg = HW_AES_ECB,
@@ -246,4 +246,4 @@ const struct answer answers[] = {
     },
 };
 
-const unsigned answers_count = sizeof(answers) / sizeof(answers[0]);
+const unsigned known_answers_count = sizeof(known_answers) / sizeof(known_answers[0]);

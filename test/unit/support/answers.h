@@ -16,8 +16,8 @@ struct answer {
     const char *key, *iv, *aad, *plain, *cipher, *tag; /* hexadecimal; NULL: none */
 };
 
-extern const struct answer answers[];
-extern const unsigned answers_count;
+extern const struct answer known_answers[];
+extern const unsigned known_answers_count;
 
 #define ANSWER_MAX 512
 
