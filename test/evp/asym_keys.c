@@ -232,13 +232,13 @@ START_TEST(generated)
                        OSSL_PARAM_END};
     const char *const types[] = {"RSA", "RSA-PSS", "EC"};
     const OSSL_PARAM *const params[] = {rsa, pss, ec};
-    EVP_PKEY *key = generate(types[_i], params[_i]), *moved = asym_moved(&s, key, THEIRS);
+    EVP_PKEY *ours = generate(types[_i], params[_i]), *theirs = asym_moved(&s, ours, THEIRS);
 
-    ck_assert_str_eq(EVP_PKEY_get0_type_name(key), types[_i]);
-    signs(key, OURS, moved, THEIRS);
-    signs(moved, THEIRS, key, OURS);
-    EVP_PKEY_free(key);
-    EVP_PKEY_free(moved);
+    ck_assert_str_eq(EVP_PKEY_get0_type_name(ours), types[_i]);
+    signs(ours, OURS, theirs, THEIRS);
+    signs(theirs, THEIRS, ours, OURS);
+    EVP_PKEY_free(ours);
+    EVP_PKEY_free(theirs);
 }
 END_TEST
 

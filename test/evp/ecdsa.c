@@ -5,6 +5,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/asym.h"
@@ -118,7 +119,7 @@ static EVP_PKEY *public_key(const struct vector *v)
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(s.libctx, "EC", OURS);
     EVP_PKEY *key = NULL;
 
-    strcpy(name, v->curve);
+    snprintf(name, sizeof(name), "%s", v->curve);
     ck_assert_int_eq(EC_POINT_mul(group, point, d, NULL, NULL, NULL), 1);
     len =
         EC_POINT_point2oct(group, point, POINT_CONVERSION_COMPRESSED, octets, sizeof(octets), NULL);

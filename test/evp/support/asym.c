@@ -157,14 +157,14 @@ bool asym_digest_verify(const struct support *s, const char *query, EVP_PKEY *ke
     return ok;
 }
 
-size_t asym_md_size(const struct support *s, const char *name)
+size_t asym_md_size(const struct support *s, const char *md)
 {
-    EVP_MD *md = EVP_MD_fetch(s->libctx, name, NULL);
+    EVP_MD *found = EVP_MD_fetch(s->libctx, md, NULL);
     size_t size;
 
-    ck_assert_msg(md != NULL, "no %s", name);
-    size = (size_t)EVP_MD_get_size(md);
-    EVP_MD_free(md);
+    ck_assert_msg(found != NULL, "no %s", md);
+    size = (size_t)EVP_MD_get_size(found);
+    EVP_MD_free(found);
     return size;
 }
 
