@@ -63,9 +63,11 @@ unsigned hw_request_generation(const struct hw_request *req)
 
 static void unref(struct request *r, unsigned by)
 {
+    /* Before our reference goes, and r perhaps with somebody else's. */
+    bool in_child = inherited(r);
     unsigned left = atomic_fetch_sub_explicit(&r->refs, by, memory_order_acq_rel) - by;
 
-    if (inherited(r))
+    if (in_child)
         left %= REQUEST_HELD;
     if (left != 0)
         return;
@@ -75,7 +77,7 @@ static void unref(struct request *r, unsigned by)
     if (r->session != NULL)
         session_unref(r->session);
     hw_key_unref(r->key);
-    if (!inherited(r))
+    if (!in_child)
         live_add(&live.requests, -1);
     explicit_bzero(&r->pub, sizeof(r->pub));
     free(r);
