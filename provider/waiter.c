@@ -42,9 +42,11 @@ static void wait_a_moment(unsigned round)
 
 static void unref(struct waiter *w, unsigned by)
 {
+    /* Before our reference goes, and w perhaps with somebody else's. */
+    bool in_child = w->generation != hw_generation();
     unsigned left = atomic_fetch_sub_explicit(&w->refs, by, memory_order_acq_rel) - by;
 
-    if (w->generation != hw_generation())
+    if (in_child)
         left %= WAITER_HELD;
     if (left != 0)
         return;
