@@ -147,7 +147,7 @@ START_TEST(kicks)
             struct model m;
 
             model_open(&m, 32, 1 | 2);
-            model_run(&m, bases[_i]);
+            model_start_at(&m, bases[_i]);
             *model_avail_event(&m) = htole16((uint16_t)(base + event));
             ck_assert(!virtqueue_should_kick(&m.vq));
             for (unsigned i = 0; i < batch; i++)
@@ -239,7 +239,7 @@ START_TEST(interrupts)
 
     /* Chains of up to 6 in 8 entries: indirect, so that all 8 can be out. */
     model_open(&m, 8, _i % 2 | 2);
-    model_run(&m, bases[_i / 2]);
+    model_start_at(&m, bases[_i / 2]);
     check_interrupts(&m);
     check_interrupts(&m);
     model_close(&m);
@@ -253,7 +253,7 @@ START_TEST(one_interrupt)
     struct model m;
 
     model_open(&m, 64, 1 | 2);
-    model_run(&m, 65530);
+    model_start_at(&m, 65530);
     ck_assert(!virtqueue_irq_on(&m.vq));
     for (unsigned i = 0; i < 40; i++) {
         several(&m, 1);

@@ -34,6 +34,15 @@ void model_close(struct model *m)
     free(m->mem);
 }
 
+void model_start_at(struct model *m, unsigned chains)
+{
+    uint16_t idx = (uint16_t)chains;
+
+    m->avail->idx = m->used->idx = htole16(idx);
+    m->avail_next = m->used_next = idx;
+    m->vq.avail_idx = m->vq.kicked_idx = m->vq.used_idx = idx;
+}
+
 static uint16_t *used_event(struct model *m)
 {
     return &m->avail->ring[m->size];

@@ -30,6 +30,8 @@ struct popped {
 /* features: bit 0 event index, bit 1 indirect descriptors. */
 void model_open(struct model *m, unsigned size, int features);
 void model_close(struct model *m);
+/* All indices of the new queue are as after so many chains. */
+void model_start_at(struct model *m, unsigned chains);
 
 __virtio16 *model_avail_event(struct model *m);
 /* False: the avail ring is empty. */
