@@ -59,10 +59,9 @@ struct session_table {
     pthread_mutex_t lock;
     struct session *buckets[SESSION_BUCKETS];
     unsigned count;
-    unsigned limit;       /* the device's, as far as known */
-    unsigned turned_away; /* requests that the limit left without a session */
-    atomic_uint kickers;  /* about to ring the control queue's doorbell */
-    unsigned hand;        /* bucket where the next eviction starts to look */
+    unsigned limit;      /* the device's, as far as known */
+    atomic_uint kickers; /* about to ring the control queue's doorbell */
+    unsigned hand;       /* bucket where the next eviction starts to look */
 };
 
 int session_table_init(struct session_table *t);

@@ -19,8 +19,6 @@
 
 /* Evictions tried for one session before its requests go elsewhere. */
 #define CREATE_TRIES 3
-/* Requests without a session for want of room, of which one asks again. */
-#define TURNED_AWAY_PER_TRY 64
 /* Looks, 0.1 ms apart, for the answers to the last commands. */
 #define FAREWELL_TRIES 500
 
@@ -170,10 +168,8 @@ static int make_session(struct vc_device *vc, const struct request *r,
     struct session *s;
     int rc;
 
-    /* One that waits for room has nowhere else to go. Of the others some ask
-     * all the same: what was refused once need not be the limit for good. */
-    if (t->count >= t->limit && !evict(vc, r->pub.wait_for_room) &&
-        ++t->turned_away % TURNED_AWAY_PER_TRY != 0)
+    /* One that waits for room has nowhere else to go. */
+    if (t->count >= t->limit && !evict(vc, r->pub.wait_for_room))
         return -ENOSPC;
     s = session_add(t, r->key, use);
     if (s == NULL)
@@ -364,8 +360,6 @@ static void created(struct vc_device *vc, struct vc_command *c, struct outcome *
     if (status == VIRTIO_CRYPTO_OK) {
         s->id = le64toh(in.session_id);
         vc_strays_given(vc, s->id);
-        if (vc->dev->sessions.count > vc->dev->sessions.limit)
-            vc->dev->sessions.limit = vc->dev->sessions.count;
         *made_before(vc, s) |= (uint32_t)1 << s->use.digest;
         settle(vc, s, 0, out);
     } else if (cannot_do(vc, s, status)) {
