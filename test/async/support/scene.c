@@ -15,6 +15,13 @@
 
 #define PATIENCE 10.0 /* seconds */
 
+void must_failed(const char *file, int line, const char *cond)
+{
+    fprintf(stderr, "%s:%d: not so: %s\n", file, line, cond);
+    ck_abort_msg("%s:%d: not so: %s", file, line, cond);
+    abort();
+}
+
 static void open_with(struct scene *sc, const char *first, const char *settings)
 {
     char text[512];

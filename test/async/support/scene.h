@@ -18,10 +18,11 @@
  * check's assertions take a lock and write to a file each time: too slow for
  * stress loops, and deadly in the child of a fork beside other threads.
  */
+_Noreturn void must_failed(const char *file, int line, const char *cond);
 #define MUST(cond)                                                                                 \
     do {                                                                                           \
         if (!(cond))                                                                               \
-            ck_abort_msg("%s", #cond);                                                             \
+            must_failed(__FILE__, __LINE__, #cond);                                                \
     } while (0)
 
 struct scene {
