@@ -215,7 +215,9 @@ static int find_session(struct vc_device *vc, struct request *r, const struct se
         /* It is in the table, so nobody has killed it. */
         r->pinned = session_pin(s);
         return r->pinned ? 0 : -EIO;
-    case SESSION_FAILED: return s->error;
+    case SESSION_FAILED:
+        /* Disowned by the device since the look above. */
+        return s->error == -ESTALE ? -EIO : s->error;
     default:
         r->place = REQUEST_SESSION;
         TAILQ_INSERT_TAIL(&s->waiters, r, link);

@@ -194,6 +194,8 @@ struct hw_pool;
  *               wait_for_room set, complete() follows with status -EAGAIN as
  *               soon as trying again has a chance; nothing was copied.
  *   -EMSGSIZE   longer than hw_limits allows
+ *   -ENOSPC     the device has no session left for this key and way of use;
+ *               also a status, where it said so later
  *   -ENOTSUP    no device of the pool does this
  *   -ENODEV     no device is in service
  *   -ENOMEM
