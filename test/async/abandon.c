@@ -330,8 +330,11 @@ START_TEST(without_room)
         }
         /* Every other one is left, the rest go on. */
         for (unsigned i = 0; i < CROWD; i += 2)
-            for (unsigned k = 0; k < PARTS; k++)
-                end_part(&ops[i], orders[round][k], true, &(atomic_uchar){0});
+            for (unsigned k = 0; k < PARTS; k++) {
+                atomic_uchar part = 0;
+
+                end_part(&ops[i], orders[round][k], true, &part);
+            }
         for (unsigned i = 0; i < CROWD; i++) {
             if (i % 2 == 1) {
                 while (op_step(&ops[i]) == ASYNC_PAUSE)
