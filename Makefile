@@ -89,6 +89,8 @@ SUPPORT_SRC := $(sort $(filter-out test/support/fibre_%,$(wildcard test/support/
 TEST_SRC := $(sort $(wildcard $(GROUPS:%=test/%/*.c)))
 TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh test/model/*.sh))
 TEST_PROGRAMS := $(TEST_SRC:%.c=$(B)/%)
+# make bench: the loop and the work are the probe's.
+BENCH_OBJ = $(call objects,$(sort $(wildcard test/bench/*.c)) provider/probe/jobs.c provider/probe/work.c)
 # These run in the guest only.
 GUEST_SRC := $(sort $(wildcard test/guest/*.c))
 GUEST_PROGRAMS := $(GUEST_SRC:%.c=$(B)/%)
@@ -131,7 +133,7 @@ $(O)/flags: always
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(COMPILE) $(if $(filter test/%,$<),$(TEST_INCLUDE)) -c -o $@ $<
+	$(Q)$(COMPILE) $(if $(filter test/%,$<),$(TEST_INCLUDE)) $(if $(filter test/bench/%,$<),-Iprovider/probe) -c -o $@ $<
 
 # Archives, so that a test program takes only what it uses; "q" keeps members
 # of the same name.
@@ -151,6 +153,11 @@ $(TEST_PROGRAMS): $(B)/%: $(O)/%.o $(FIBRE_OBJ) $(O)/libsupport.a $(O)/libhw.a
 	$(call say,LD,$@)
 	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS)
 
+$(B)/bench/bench: $(BENCH_OBJ) $(FIBRE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) -lm
+
 $(GUEST_PROGRAMS): $(B)/%: $(O)/%.o $(O)/libhw.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -158,13 +165,13 @@ $(GUEST_PROGRAMS): $(B)/%: $(O)/%.o $(O)/libhw.a
 
 .SECONDARY:
 -include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(PROBE_SRC) $(SUPPORT_SRC) $(FIBRE_SRC) $(TEST_SRC) \
-	$(GUEST_SRC))
+	$(GUEST_SRC) $(wildcard test/bench/*.c))
 
 .PHONY: tests
-tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS)
+tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS) $(B)/bench/bench
 
 .PHONY: check
-check: all $(FIBRE_SRC:%=$(B)/fibre.so) $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
+check: all $(FIBRE_SRC:%=$(B)/fibre.so) $(B)/bench/bench $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
 	@CC='$(CC)' MAKE='$(MAKE)' test/run --build $(B) --san '$(SAN)' $(SELECTED)
 
 include test/fuzz/fuzz.mk
@@ -188,6 +195,10 @@ check-fault: all $(FIBRE_SRC:%=$(B)/fibre.so) $(addprefix $(B)/test/fault/,exhau
 speed: all
 	@test/speed.sh $(B) $(ALG) $(BYTES) $(JOBS) $(SECONDS)
 
+.PHONY: bench
+bench: all $(B)/bench/bench
+	@$(B)/bench/bench $(abspath $(B))/vcrypto.so $(B)/bench
+
 .PHONY: install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(PREFIX)/bin \
@@ -206,7 +217,7 @@ format-check:
 	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
 
 # Each finding is an error. One clang-tidy per file, as many as there are CPUs.
-TIDY_FLAGS := $(STD) $(INCLUDE) $(TEST_INCLUDE) $(PKG_CFLAGS) $(WARN)
+TIDY_FLAGS := $(STD) $(INCLUDE) $(TEST_INCLUDE) -Iprovider/probe $(PKG_CFLAGS) $(WARN)
 .PHONY: analyze analyze-tidy analyze-cppcheck analyze-shell analyze-man
 analyze: analyze-tidy analyze-cppcheck analyze-shell analyze-man
 analyze-tidy:
@@ -219,7 +230,7 @@ CPPCHECK_FLAGS := --quiet --std=c11 --error-exitcode=1 --inline-suppr \
 	--library=posix,gnu,test/cppcheck.cfg --enable=warning,performance,portability \
 	--suppress=readdirCalled --suppress=CastIntegerToAddressAtReturn -D_GNU_SOURCE
 analyze-cppcheck:
-	@$(CPPCHECK) $(CPPCHECK_FLAGS) -j $$(nproc) $(INCLUDE) $(TEST_INCLUDE) $(filter %.c,$(C_FILES))
+	@$(CPPCHECK) $(CPPCHECK_FLAGS) -j $$(nproc) $(INCLUDE) $(TEST_INCLUDE) -Iprovider/probe $(filter %.c,$(C_FILES))
 analyze-shell:
 	@shellcheck -x -P SCRIPTDIR $(SH_FILES)
 analyze-man:
@@ -233,6 +244,8 @@ clean:
 help:
 	@echo 'all            build/vcrypto.so, build/vcrypto-probe, build/openssl.cnf (the default)'
 	@echo 'speed          openssl speed with and without vcrypto; ALG BYTES JOBS SECONDS'
+	@echo 'bench          build/bench: a table, bench.csv, bench.svg; BENCH_SECONDS BENCH_PAIRS'
+	@echo '               BENCH_SECTIONS BENCH_ALGS BENCH_SIZES BENCH_JOBS BENCH_CONFIG'
 	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
 	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'
 	@echo 'check-fault    the fault matrix at length; FAULT_HITS FAULT_EVENTS'
