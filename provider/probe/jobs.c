@@ -73,9 +73,14 @@ static double clock_of(clockid_t id)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* What ASYNC_start_job copies. */
+struct job_arg {
+    struct slot *slot;
+};
+
 static int job_main(void *arg)
 {
-    struct slot *s = *(struct slot **)arg;
+    struct slot *s = ((struct job_arg *)arg)->slot;
     struct jobs *j = s->jobs;
 
     while (!stop) {
@@ -138,9 +143,10 @@ static bool watch(struct slot *s)
 static void step(struct slot *s)
 {
     struct jobs *j = s->jobs;
+    struct job_arg arg = {s};
     int result = 0;
 
-    switch (ASYNC_start_job(&s->job, s->wctx, &result, job_main, (void *)&s, sizeof(s))) {
+    switch (ASYNC_start_job(&s->job, s->wctx, &result, job_main, &arg, sizeof(arg))) {
     case ASYNC_FINISH: j->unfinished--; break;
     case ASYNC_PAUSE:
         if (!j->callback && !s->watched && !watch(s))
@@ -217,9 +223,9 @@ static void run_jobs(struct jobs *j)
 static void run_plain(struct jobs *j)
 {
     struct slot s = {.jobs = j, .arg = j->slots[0].arg};
-    struct slot *at = &s;
+    struct job_arg arg = {&s};
 
-    (void)job_main((void *)&at);
+    (void)job_main(&arg);
 }
 
 bool jobs_run(struct jobs *j, double seconds, bool (*op)(void *arg), void *const *args,

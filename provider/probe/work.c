@@ -14,7 +14,7 @@
 #define DIGEST 32
 
 /* The entry point of the module, in a program that has all of it linked in. */
-extern OSSL_provider_init_fn OSSL_provider_init __attribute__((weak));
+#pragma weak OSSL_provider_init
 
 struct work {
     bool (*run)(struct work *w);

@@ -16,9 +16,15 @@ struct list {
     unsigned n;
 };
 
+struct alg {
+    char name[40];
+    bool decrypts;
+};
+
 struct plan {
     struct bench *bench;
     struct list algs, sizes, jobs, sections;
+    struct alg parsed[LIST_MAX];
 };
 
 /* Jobs of a server that is not idle. */
@@ -44,6 +50,17 @@ static bool split(struct list *l, const char *name, const char *initial)
     return l->n != 0;
 }
 
+static void parse_algs(struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->algs.n; i++) {
+        const char *word = plan->algs.words[i];
+        struct alg *alg = &plan->parsed[i];
+
+        snprintf(alg->name, sizeof(alg->name), "%.*s", (int)strcspn(word, ":"), word);
+        alg->decrypts = strstr(word, ":dec") != NULL;
+    }
+}
+
 static unsigned number(const char *word)
 {
     return (unsigned)strtoul(word, NULL, 10);
@@ -66,35 +83,23 @@ static struct point *add(struct plan *plan, const char *section)
     return p;
 }
 
-/* ALGORITHM or ALGORITHM:dec. */
-static void set_alg(struct point *p, char *word)
-{
-    char *colon = strchr(word, ':');
-
-    if (colon != NULL)
-        *colon = '\0';
-    p->alg = word;
-    p->decrypts = colon != NULL && strcmp(colon + 1, "dec") == 0;
-}
-
-/* All algorithms with all lengths; signatures have none. */
+/* All algorithms (ALGORITHM or ALGORITHM:dec) with all lengths; signatures have
+ * none. */
 static void add_algs(struct plan *plan, const char *section, unsigned processes, unsigned cpus,
                      unsigned jobs, size_t most)
 {
     for (unsigned a = 0; a < plan->algs.n; a++) {
-        char *word = strdup(plan->algs.words[a]); /* the points keep it */
-        bool signs = word != NULL && work_is_signature(word);
+        const struct alg *alg = &plan->parsed[a];
+        bool signs = work_is_signature(alg->name);
 
-        for (unsigned i = 0; word != NULL && i < (signs ? 1 : plan->sizes.n); i++) {
+        for (unsigned i = 0; i < (signs ? 1 : plan->sizes.n); i++) {
             size_t len = signs ? 0 : number(plan->sizes.words[i]);
             struct point *p = len <= most ? add(plan, section) : NULL;
 
             if (p == NULL)
                 continue;
-            if (i == 0)
-                set_alg(p, word);
-            else
-                p->alg = p[-1].alg, p->decrypts = p[-1].decrypts;
+            p->alg = alg->name;
+            p->decrypts = alg->decrypts;
             p->len = len;
             p->processes = processes;
             p->cpus = cpus;
@@ -191,6 +196,7 @@ bool plan_make(struct bench *b)
         !split(&plan.jobs, "BENCH_JOBS", "1,2,4,8,16,64,256,900,4096") ||
         !split(&plan.sections, "BENCH_SECTIONS", "throughput,multi,jobs,cost,plain"))
         return false;
+    parse_algs(&plan);
     for (unsigned i = 0; i < plan.sections.n; i++)
         if (!add_section(&plan, plan.sections.words[i]))
             return false;

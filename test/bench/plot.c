@@ -124,29 +124,36 @@ static bool find_axes(const struct bench *b, const struct result *results,
     return any;
 }
 
-static void draw_frame(FILE *f, const struct panel *panel, const struct axes *a)
+static void draw_grid(FILE *f, const struct axes *a)
 {
     double step = pow(10, floor(log10(a->y1)));
 
     step = a->y1 / step < 3 ? step / 4 : a->y1 / step < 6 ? step / 2 : step;
+    for (int i = 0; i * step <= a->y1; i++)
+        fprintf(f,
+                "<path class='g' d='M%d %.1fh%d'/>"
+                "<text x='%d' y='%.1f' text-anchor='end'>%g</text>\n",
+                LEFT, at_y(a, i * step), WIDTH, LEFT - 5, at_y(a, i * step) + 4, i * step);
+    for (int i = (int)ceil(a->x0); i <= a->x1; i++)
+        fprintf(f,
+                "<path class='g' d='M%.1f %.1fv%d'/>"
+                "<text x='%.1f' y='%.1f' text-anchor='middle'>%g</text>\n",
+                at_x(a, exp2(i)), a->top + TOP, HEIGHT, at_x(a, exp2(i)),
+                a->top + TOP + HEIGHT + 16, exp2(i));
+}
+
+static void draw_frame(FILE *f, const struct panel *panel, const struct axes *a)
+{
+    double middle = a->top + TOP + HEIGHT / 2.0;
+
+    draw_grid(f, a);
     fprintf(f, "<text x='%d' y='%.0f' class='t'>%s</text>\n", LEFT, a->top + TOP - 15,
             panel->title);
     fprintf(f, "<text x='%d' y='%.0f' text-anchor='middle'>%s</text>\n", LEFT + WIDTH / 2,
             a->top + TOP + HEIGHT + 35, panel->across);
     fprintf(
         f, "<text x='15' y='%.0f' text-anchor='middle' transform='rotate(-90 15 %.0f)'>%s</text>\n",
-        a->top + TOP + HEIGHT / 2, a->top + TOP + HEIGHT / 2, panel->up);
-    for (double y = 0; y <= a->y1; y += step)
-        fprintf(
-            f,
-            "<path class='g' d='M%d %.1fh%d'/><text x='%d' y='%.1f' text-anchor='end'>%g</text>\n",
-            LEFT, at_y(a, y), WIDTH, LEFT - 5, at_y(a, y) + 4, y);
-    for (double x = ceil(a->x0); x <= a->x1; x++)
-        fprintf(f,
-                "<path class='g' d='M%.1f %.1fv%d'/><text x='%.1f' y='%.1f' "
-                "text-anchor='middle'>%g</text>\n",
-                at_x(a, exp2(x)), a->top + TOP, HEIGHT, at_x(a, exp2(x)),
-                a->top + TOP + HEIGHT + 16, exp2(x));
+        middle, middle, panel->up);
 }
 
 static void draw_line(FILE *f, const struct bench *b, const struct result *results,

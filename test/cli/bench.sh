@@ -19,7 +19,7 @@ rows() {
 bench BENCH_ALGS=AES-128-CBC,AES-128-GCM:dec,P-256 BENCH_SIZES=64,16384 BENCH_JOBS=2,40 \
     BENCH_CONFIG='min_bytes = AES-128-CBC:1024,AES-128-GCM:1024'
 report $? "all sections"
-expect "a row for each point" test "$(grep -cE ' (device|software|both)$' "$work/out")" -eq 27
+expect "a row for each point" test "$(grep -cE '^[A-Z].* (device|software|both)$' "$work/out")" -eq 27
 expect "none failed" grep -q '^27 points: .* 0 failed$' "$work/out"
 expect "large ones by the device" test "$(rows '(throughput|multi|jobs)' ',device$')" -eq 10
 expect "small ones by software" test "$(rows '(throughput|multi)' ',software$')" -eq 4
