@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emulator/akcipher.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include <linux/virtio_crypto.h>
 
+#include "emulator/batch.h"
+#include "emulator/crypto.h"
 #include "emulator/device.h"
 
 /* Bytes of a field element, by VIRTIO_CRYPTO_CURVE_*; and the curve's object
@@ -114,68 +117,62 @@ int akcipher_parse(const struct engine_key *key, struct akcipher_key *out)
     return VIRTIO_CRYPTO_OK;
 }
 
-/* Whether a session may be used this way. */
-static int check(const struct session *s, const struct akcipher_request *req)
+int akcipher_check(const struct unit *u, uint64_t stated)
 {
-    bool raw = s->ak.padding == VIRTIO_CRYPTO_RSA_RAW_PADDING;
-    bool rsa = s->alg->number == AKCIPHER_RSA;
+    const struct engine_key *key = &u->session->key;
+    uint32_t opcode = le32toh(u->header.opcode);
+    bool raw = key->ak.padding == VIRTIO_CRYPTO_RSA_RAW_PADDING;
+    bool rsa = key->alg->number == AKCIPHER_RSA;
     bool signature =
-        req->opcode == VIRTIO_CRYPTO_AKCIPHER_SIGN || req->opcode == VIRTIO_CRYPTO_AKCIPHER_VERIFY;
+        opcode == VIRTIO_CRYPTO_AKCIPHER_SIGN || opcode == VIRTIO_CRYPTO_AKCIPHER_VERIFY;
 
-    if (req->src_len > AKCIPHER_DATA_MAX || req->digest_len > AKCIPHER_DATA_MAX)
+    (void)stated;
+    if (u->src_len > AKCIPHER_DATA_MAX || u->aad_len > AKCIPHER_DATA_MAX)
         return VIRTIO_CRYPTO_ERR;
     if (!rsa && !signature)
         return VIRTIO_CRYPTO_NOTSUPP;
     if (rsa && raw && signature)
         return VIRTIO_CRYPTO_NOTSUPP;
-    if (!s->ak.is_private && (req->opcode == VIRTIO_CRYPTO_AKCIPHER_DECRYPT ||
-                              req->opcode == VIRTIO_CRYPTO_AKCIPHER_SIGN))
+    if (!key->ak.is_private &&
+        (opcode == VIRTIO_CRYPTO_AKCIPHER_DECRYPT || opcode == VIRTIO_CRYPTO_AKCIPHER_SIGN))
         return VIRTIO_CRYPTO_ERR;
     return VIRTIO_CRYPTO_OK;
 }
 
-struct work {
-    uint8_t src[AKCIPHER_DATA_MAX], digest[AKCIPHER_DATA_MAX], dst[AKCIPHER_DATA_MAX];
-};
-
-static bool fetch(const struct worker *w, const struct akcipher_request *req, struct work *k)
+bool akcipher_place(struct worker *w, struct unit *u, uint8_t *room)
 {
-    struct cursor in = chain_in(&w->chain);
+    struct cursor in = chain_in(&u->chain);
+    struct ak_buffers *b = worker_ak_buffers(w);
 
-    return cursor_skip(&in, req->head) && cursor_read(&in, k->src, req->src_len) &&
-           cursor_read(&in, k->digest, req->digest_len);
+    (void)room;
+    if (b == NULL)
+        return false;
+    u->ak = b;
+    u->work.task.ak = (struct engine_ak_op){
+        .opcode = le32toh(u->header.opcode),
+        .src = b->src,
+        .digest = b->digest,
+        .dst = b->dst,
+        .src_len = u->src_len,
+        .digest_len = u->aad_len,
+        .len = sizeof(b->dst),
+    };
+    u->out = chain_out(&u->chain);
+    return cursor_skip(&in, u->chain.in_len - u->src_len - u->aad_len) &&
+           cursor_read(&in, b->src, u->src_len) && cursor_read(&in, b->digest, u->aad_len);
 }
 
-/* The request's memory may be changed by the driver at any time: what is
- * computed on is our copy. */
-int akcipher_run(struct worker *w, struct session *s, const struct akcipher_request *req,
-                 uint32_t *len)
+int akcipher_finish(struct unit *u)
 {
-    struct work k;
-    struct engine_ak_op op = {
-        .opcode = req->opcode,
-        .src = k.src,
-        .digest = k.digest,
-        .dst = k.dst,
-        .src_len = req->src_len,
-        .digest_len = req->digest_len,
-        .len = sizeof(k.dst),
-    };
-    struct cursor out = chain_out(&w->chain);
-    int status = check(s, req);
-    void *state;
+    const struct engine_ak_op *op = &u->work.task.ak;
+    int status = u->work.task.status;
 
-    if (status != VIRTIO_CRYPTO_OK)
-        return status;
-    state = session_state(&w->e->sessions, s, w->index);
-    if (state == NULL || !fetch(w, req, &k))
-        return VIRTIO_CRYPTO_ERR;
-    status = s->engine->run_ak(state, &op);
     if (status == VIRTIO_CRYPTO_OK &&
-        (op.len > req->dst_len || !cursor_write(&out, k.dst, op.len) ||
-         !cursor_zero(&out, req->dst_len - op.len)))
+        (op->len > u->dst_len || !cursor_write(&u->out, u->ak->dst, op->len) ||
+         !cursor_zero(&u->out, u->dst_len - op->len)))
         status = VIRTIO_CRYPTO_ERR;
-    *len = op.len;
-    explicit_bzero(&k, sizeof(k));
+    if (status == VIRTIO_CRYPTO_OK)
+        u->result = op->len;
+    explicit_bzero(u->ak, sizeof(*u->ak));
     return status;
 }

@@ -12,7 +12,7 @@
 #include "emulator/engine.h"
 
 struct chain;
-struct session;
+struct unit;
 struct worker;
 
 /* The specification numbers ECDSA 2; in the kernel's header that is DSA, and
@@ -42,16 +42,19 @@ struct akcipher_key {
  * device does not do) or _ERR (no such key). */
 int akcipher_parse(const struct engine_key *key, struct akcipher_key *out);
 
-struct akcipher_request {
-    uint32_t opcode, src_len;
-    uint32_t digest_len; /* of signed data behind the source, to verify */
-    uint32_t dst_len;
-    uint32_t head; /* bytes before the source in the chain */
+/* The request's memory may be changed by the driver at any time: what is
+ * computed on is a copy. */
+struct ak_buffers {
+    uint8_t src[AKCIPHER_DATA_MAX], digest[AKCIPHER_DATA_MAX], dst[AKCIPHER_DATA_MAX];
 };
 
-/* Runs a request of this session; *len is how many bytes of result there are,
- * all of the destination behind them is zeroed. Answers VIRTIO_CRYPTO_*. */
-int akcipher_run(struct worker *w, struct session *s, const struct akcipher_request *req,
-                 uint32_t *len);
+/* As the others of crypto.c: whether u's session may be used this way;
+ * VIRTIO_CRYPTO_*. */
+int akcipher_check(const struct unit *u, uint64_t stated);
+/* False: memory is missing, the driver's or ours. */
+bool akcipher_place(struct worker *w, struct unit *u, uint8_t *room);
+/* After the engine: writes the result, sets u->result to its length (all of
+ * the destination behind it is zeroed), and answers VIRTIO_CRYPTO_*. */
+int akcipher_finish(struct unit *u);
 
 #endif

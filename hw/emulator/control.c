@@ -45,6 +45,7 @@ struct op_row;
 
 struct control {
     struct worker *w;
+    struct chain *chain;
     const struct op_row *row;
     union flf flf;
     struct cursor in; /* after the fixed-length fields */
@@ -208,7 +209,7 @@ static const struct op_row *op_of(uint32_t opcode)
 /* Answers VIRTIO_CRYPTO_*, or -EINVAL: no header. */
 static int request(struct control *c)
 {
-    struct chain *chain = &c->w->chain;
+    struct chain *chain = c->chain;
     struct virtio_crypto_ctrl_header header;
     uint32_t flf_len = FLF_LEGACY;
 
@@ -239,10 +240,10 @@ static int refuse(struct control *c, uint32_t status)
     return (int)status;
 }
 
-int control_request(struct worker *w, uint64_t seq, uint32_t *len)
+int control_request(struct worker *w, struct chain *chain, uint64_t seq, uint32_t *len)
 {
-    struct control c = {.w = w};
-    struct cursor out = chain_out(&w->chain);
+    struct control c = {.w = w, .chain = chain};
+    struct cursor out = chain_out(chain);
     struct virtio_crypto_session_input made;
     struct virtio_crypto_inhdr gone;
     int status = request(&c);
@@ -254,8 +255,8 @@ int control_request(struct worker *w, uint64_t seq, uint32_t *len)
         status = refuse(&c, w->e->faults.control_status.arg);
 
     /* An unknown opcode is answered in whichever form there is room for. */
-    outcome = c.row != NULL ? c.row->outcome : w->chain.out_len >= CREATED ? CREATED : DESTROYED;
-    if (status < 0 || w->chain.out_len < outcome) {
+    outcome = c.row != NULL ? c.row->outcome : chain->out_len >= CREATED ? CREATED : DESTROYED;
+    if (status < 0 || chain->out_len < outcome) {
         emulator_fail(w->e);
         return -EINVAL;
     }

@@ -20,8 +20,6 @@
 #include "emulator/device.h"
 
 #define FLF_LEGACY 48u
-#define IV_FIELD   16u
-#define TAG_MAX    16u
 
 /* Missing in the kernel's header (section 5.9.7.5). */
 #define FLAG_SESSION_MODE 1u
@@ -32,17 +30,6 @@ struct aead_flf {
     uint32_t iv_len, aad_len, src_len, dst_len, tag_len, reserved;
 };
 
-/* One request, once its fixed-length fields have been read. */
-struct data {
-    bool encrypt;
-    uint32_t iv_len;           /* as stated */
-    uint32_t iv_field;         /* bytes that it takes in the request */
-    uint32_t src_len, dst_len; /* as stated */
-    uint32_t aad_len, tag_len; /* 0: not an AEAD; aad_len: what is verified, too */
-    uint32_t len;              /* of the text itself; AKCIPHER: of the result */
-    struct virtio_crypto_op_header header;
-};
-
 union flf {
     struct virtio_crypto_sym_data_req sym;
     struct aead_flf aead;
@@ -51,7 +38,7 @@ union flf {
 };
 
 /* Reads the fields into d. Answers VIRTIO_CRYPTO_*. */
-static int parse_cipher(const union flf *flf, struct data *d)
+static int parse_cipher(const union flf *flf, struct unit *d)
 {
     const struct virtio_crypto_cipher_para *para = &flf->sym.u.cipher.para;
 
@@ -66,12 +53,12 @@ static int parse_cipher(const union flf *flf, struct data *d)
 
 /* The tag follows the ciphertext: in the destination when encrypting, in the
  * source when decrypting. The IV field is 16 bytes whatever iv_len says. */
-static int parse_aead(const union flf *flf, struct data *d)
+static int parse_aead(const union flf *flf, struct unit *d)
 {
     uint32_t shorter, longer;
 
     d->iv_len = le32toh(flf->aead.iv_len);
-    d->iv_field = IV_FIELD;
+    d->iv_field = CRYPTO_IV_FIELD;
     d->aad_len = le32toh(flf->aead.aad_len);
     d->src_len = le32toh(flf->aead.src_len);
     d->dst_len = le32toh(flf->aead.dst_len);
@@ -79,14 +66,14 @@ static int parse_aead(const union flf *flf, struct data *d)
     shorter = d->encrypt ? d->src_len : d->dst_len;
     longer = d->encrypt ? d->dst_len : d->src_len;
     d->len = shorter;
-    if (d->tag_len > TAG_MAX || longer < shorter || longer - shorter != d->tag_len)
+    if (d->tag_len > CRYPTO_TAG_MAX || longer < shorter || longer - shorter != d->tag_len)
         return VIRTIO_CRYPTO_ERR;
     return VIRTIO_CRYPTO_OK;
 }
 
 /* To verify, the signature comes first and what was signed behind it, whose
  * length is stated as the destination's; then there is no destination. */
-static int parse_akcipher(const union flf *flf, struct data *d)
+static int parse_akcipher(const union flf *flf, struct unit *d)
 {
     d->src_len = le32toh(flf->akcipher.src_data_len);
     d->dst_len = le32toh(flf->akcipher.dst_data_len);
@@ -99,26 +86,35 @@ static int parse_akcipher(const union flf *flf, struct data *d)
 
 #define AKCIPHER_FLF sizeof(struct virtio_crypto_akcipher_para)
 
-/* How a request of a session is done once its lengths are known to be right:
- * run answers VIRTIO_CRYPTO_*. */
-typedef int run_fn(struct worker *w, struct session *s, struct data *d, uint64_t stated);
-static run_fn run_symmetric, run_akcipher;
+/* Whether the request keeps to its session and to the algorithm's limits. */
+typedef int check_fn(const struct unit *u, uint64_t stated);
+/* Points u's task at the data. room: NULL, or memory for what is in pieces. */
+typedef bool place_fn(struct worker *w, struct unit *u, uint8_t *room);
+static check_fn check_symmetric;
+static place_fn place_symmetric;
 
 static const struct service_row {
     uint32_t opcode;
     bool encrypt;
     uint32_t flf_len; /* with REVISION_1 */
-    int (*parse)(const union flf *flf, struct data *d);
-    run_fn *run;
+    int (*parse)(const union flf *flf, struct unit *d);
+    check_fn *check;
+    place_fn *place;
 } services[] = {
-    {VIRTIO_CRYPTO_CIPHER_ENCRYPT, true, FLF_LEGACY, parse_cipher, run_symmetric},
-    {VIRTIO_CRYPTO_CIPHER_DECRYPT, false, FLF_LEGACY, parse_cipher, run_symmetric},
-    {VIRTIO_CRYPTO_AEAD_ENCRYPT, true, sizeof(struct aead_flf), parse_aead, run_symmetric},
-    {VIRTIO_CRYPTO_AEAD_DECRYPT, false, sizeof(struct aead_flf), parse_aead, run_symmetric},
-    {VIRTIO_CRYPTO_AKCIPHER_ENCRYPT, true, AKCIPHER_FLF, parse_akcipher, run_akcipher},
-    {VIRTIO_CRYPTO_AKCIPHER_DECRYPT, false, AKCIPHER_FLF, parse_akcipher, run_akcipher},
-    {VIRTIO_CRYPTO_AKCIPHER_SIGN, true, AKCIPHER_FLF, parse_akcipher, run_akcipher},
-    {VIRTIO_CRYPTO_AKCIPHER_VERIFY, false, AKCIPHER_FLF, parse_akcipher, run_akcipher},
+#define ROW(op, encrypt, flf, what, how)                                                           \
+    {                                                                                              \
+        VIRTIO_CRYPTO_##op, encrypt, flf, parse_##what, check_##how, place_##how                   \
+    }
+    ROW(CIPHER_ENCRYPT, true, FLF_LEGACY, cipher, symmetric),
+    ROW(CIPHER_DECRYPT, false, FLF_LEGACY, cipher, symmetric),
+    ROW(AEAD_ENCRYPT, true, sizeof(struct aead_flf), aead, symmetric),
+    ROW(AEAD_DECRYPT, false, sizeof(struct aead_flf), aead, symmetric),
+#define check_akcipher akcipher_check
+#define place_akcipher akcipher_place
+    ROW(AKCIPHER_ENCRYPT, true, AKCIPHER_FLF, akcipher, akcipher),
+    ROW(AKCIPHER_DECRYPT, false, AKCIPHER_FLF, akcipher, akcipher),
+    ROW(AKCIPHER_SIGN, true, AKCIPHER_FLF, akcipher, akcipher),
+    ROW(AKCIPHER_VERIFY, false, AKCIPHER_FLF, akcipher, akcipher),
 };
 
 static const struct service_row *service_of(uint32_t opcode)
@@ -129,34 +125,23 @@ static const struct service_row *service_of(uint32_t opcode)
     return NULL;
 }
 
-/* Whether the request keeps to its session and to the algorithm's limits. */
-static int check(const struct session *s, const struct data *d, uint64_t stated)
+static int check_symmetric(const struct unit *u, uint64_t stated)
 {
-    const struct alg *alg = s->alg;
+    const struct session *s = u->session;
+    const struct alg *alg = s->key.alg;
 
-    if (s->encrypt != d->encrypt || stated > DEVICE_MAX_SIZE)
+    if (s->key.encrypt != u->encrypt || stated + u->dst_len > DEVICE_MAX_SIZE)
         return VIRTIO_CRYPTO_ERR;
-    if (d->tag_len != s->tag_len || d->aad_len != s->aad_len)
+    if (u->tag_len != s->key.tag_len || u->aad_len != s->aad_len)
         return VIRTIO_CRYPTO_ERR;
-    if (d->len % alg->granule != 0 || (d->len != 0 && d->len < alg->min_len))
+    if (u->len % alg->granule != 0 || (u->len != 0 && u->len < alg->min_len))
         return VIRTIO_CRYPTO_ERR;
-    if (d->iv_len > IV_FIELD || d->iv_len < alg->iv_min)
+    if (u->iv_len > CRYPTO_IV_FIELD || u->iv_len < alg->iv_min)
         return VIRTIO_CRYPTO_ERR;
     /* ECB needs none and ignores what it is given; GCM's J0 is not done. */
-    if (d->iv_len > alg->iv_max && alg->iv_max != 0)
+    if (u->iv_len > alg->iv_max && alg->iv_max != 0)
         return VIRTIO_CRYPTO_NOTSUPP;
     return VIRTIO_CRYPTO_OK;
-}
-
-/* len bytes of scratch memory of this thread, or NULL. */
-static uint8_t *scratch(struct worker *w, size_t len)
-{
-    if (w->scratch_len < len) {
-        free(w->scratch);
-        w->scratch = malloc(len);
-        w->scratch_len = w->scratch != NULL ? len : 0;
-    }
-    return w->scratch;
 }
 
 /* Source and AAD where they lie if each is in one piece, else gathered in
@@ -174,140 +159,144 @@ static const uint8_t *gather(struct cursor *in, uint32_t len, uint8_t **room)
     return at;
 }
 
-struct work {
-    struct cursor in, out;
-    struct engine_op op;
-    uint8_t iv[IV_FIELD], tag[TAG_MAX];
-    uint8_t *dst; /* in the chain; NULL: op.dst is scratch */
-};
-
-/* Points op at the data. room: NULL, or memory for what is in pieces. */
-static bool place(struct work *k, const struct data *d, struct chain *c, uint8_t *room)
+static bool place_symmetric(struct worker *w, struct unit *u, uint8_t *room)
 {
-    uint32_t head = (uint32_t)(c->in_len - d->iv_field - d->src_len - d->aad_len);
+    struct engine_op *op = &u->work.task.op;
+    const struct alg *alg = u->session->key.alg;
+    struct cursor in = chain_in(&u->chain);
+    uint32_t head = (uint32_t)(u->chain.in_len - u->iv_field - u->src_len - u->aad_len);
 
-    k->in = chain_in(c);
-    k->out = chain_out(c);
-    if (!cursor_skip(&k->in, head) || !cursor_read(&k->in, k->iv, d->iv_field))
+    (void)w;
+    memset(op, 0, sizeof(*op));
+    op->iv = u->iv + alg->iv_at;
+    op->iv_len = alg->iv_max != 0 ? u->iv_len : 0;
+    op->aad_len = u->aad_len;
+    op->len = u->len;
+    op->tag = u->tag;
+    u->out = chain_out(&u->chain);
+    if (!cursor_skip(&in, head) || !cursor_read(&in, u->iv, u->iv_field))
         return false;
-    if (d->len != 0 && (k->op.src = gather(&k->in, d->len, &room)) == NULL)
+    if (u->len != 0 && (op->src = gather(&in, u->len, &room)) == NULL)
         return false;
-    if (!d->encrypt && !cursor_read(&k->in, k->tag, d->tag_len))
+    if (!u->encrypt && !cursor_read(&in, u->tag, u->tag_len))
         return false;
-    if (d->aad_len != 0 && (k->op.aad = gather(&k->in, d->aad_len, &room)) == NULL)
+    if (u->aad_len != 0 && (op->aad = gather(&in, u->aad_len, &room)) == NULL)
         return false;
-    k->dst = d->len != 0 ? cursor_direct(&k->out, d->len) : NULL;
-    k->op.dst = k->dst != NULL ? k->dst : room;
-    return d->len == 0 || k->op.dst != NULL;
+    u->dst = u->len != 0 ? cursor_direct(&u->out, u->len) : NULL;
+    op->dst = u->dst != NULL ? u->dst : room;
+    return u->len == 0 || op->dst != NULL;
 }
 
-static int run(struct worker *w, struct session *s, const struct data *d)
+static bool finish_symmetric(struct unit *u)
 {
-    struct work k = {.op = {.iv_len = d->iv_len, .aad_len = d->aad_len, .len = d->len}};
-    void *state = session_state(&w->e->sessions, s, w->index);
-    size_t need = 0;
-    int status;
+    return (u->dst != NULL || cursor_write(&u->out, u->work.task.op.dst, u->len)) &&
+           (!u->encrypt || cursor_write(&u->out, u->tag, u->tag_len));
+}
 
-    if (state == NULL)
-        return VIRTIO_CRYPTO_ERR;
-    if (!place(&k, d, &w->chain, NULL)) {
-        need = (size_t)d->len * 2 + d->aad_len + 1;
-        if (scratch(w, need) == NULL)
-            return VIRTIO_CRYPTO_ERR;
+/* What the engine made goes where it belongs. */
+static void finish(struct unit *u)
+{
+    u->waits = false;
+    u->status = u->work.task.status;
+    if (u->ak != NULL)
+        u->status = akcipher_finish(u);
+    else if (u->status == VIRTIO_CRYPTO_OK && !finish_symmetric(u))
+        u->status = VIRTIO_CRYPTO_ERR;
+}
+
+/* len bytes of scratch memory of this worker, or NULL. */
+static uint8_t *scratch(struct worker *w, size_t len)
+{
+    if (w->scratch_len < len) {
+        free(w->scratch);
+        w->scratch = malloc(len);
+        w->scratch_len = w->scratch != NULL ? len : 0;
     }
-    k.op.iv = k.iv + s->alg->iv_at;
-    if (s->alg->iv_max == 0)
-        k.op.iv_len = 0;
-    k.op.tag = k.tag;
-    status = VIRTIO_CRYPTO_ERR;
-    if (need == 0 || place(&k, d, &w->chain, w->scratch))
-        status = s->engine->run(state, &k.op);
-    if (status == VIRTIO_CRYPTO_OK && ((k.dst == NULL && !cursor_write(&k.out, k.op.dst, d->len)) ||
-                                       (d->encrypt && !cursor_write(&k.out, k.tag, d->tag_len))))
-        status = VIRTIO_CRYPTO_ERR;
-    if (need != 0)
-        explicit_bzero(w->scratch, need);
-    return status;
+    return w->scratch;
 }
 
-static int run_symmetric(struct worker *w, struct session *s, struct data *d, uint64_t stated)
+static int run_in_scratch(struct worker *w, struct unit *u)
 {
-    int status = check(s, d, stated + d->dst_len);
+    size_t need = (size_t)u->len * 2 + u->aad_len + 1;
+    struct engine_work *work = &u->work;
+    uint8_t *room = scratch(w, need);
 
-    return status == VIRTIO_CRYPTO_OK ? run(w, s, d) : status;
+    if (room == NULL || !u->row->place(w, u, room))
+        return VIRTIO_CRYPTO_ERR;
+    engines_run(&w->e->sessions.engines, w->index, &work, 1);
+    finish(u);
+    explicit_bzero(room, need);
+    return u->status;
 }
 
-static int run_akcipher(struct worker *w, struct session *s, struct data *d, uint64_t stated)
+/* The session is there, and the request fits it: to the engines. */
+static int enter(struct worker *w, struct unit *u)
 {
-    struct akcipher_request req = {
-        .opcode = le32toh(d->header.opcode),
-        .src_len = d->src_len,
-        .digest_len = d->aad_len,
-        .dst_len = d->dst_len,
-        .head = (uint32_t)(w->chain.in_len - stated),
-    };
-
-    return akcipher_run(w, s, &req, &d->len);
+    u->work.use = &u->session->use;
+    u->work.key = &u->session->key;
+    u->work.states = &u->session->states[w->index];
+    u->waits = u->row->place(w, u, NULL);
+    if (u->waits)
+        return VIRTIO_CRYPTO_OK;
+    return u->row->place == place_symmetric ? run_in_scratch(w, u) : VIRTIO_CRYPTO_ERR;
 }
 
-static int serve(struct worker *w, const struct service_row *row, struct data *d,
-                 const union flf *flf, uint32_t flf_len)
+static int serve(struct worker *w, struct unit *u, const union flf *flf, uint32_t flf_len)
 {
     struct emulator *e = w->e;
-    struct session *s;
     uint64_t stated;
     int status;
 
-    if (device_has(e, DEVICE_F_REVISION_1) && !(le32toh(d->header.flag) & FLAG_SESSION_MODE))
+    if (device_has(e, DEVICE_F_REVISION_1) && !(le32toh(u->header.flag) & FLAG_SESSION_MODE))
         return VIRTIO_CRYPTO_NOTSUPP; /* stateless */
-    d->encrypt = row->encrypt;
-    status = row->parse(flf, d);
+    u->encrypt = u->row->encrypt;
+    status = u->row->parse(flf, u);
     if (status != VIRTIO_CRYPTO_OK)
         return status;
-    stated = (uint64_t)d->iv_field + d->src_len + d->aad_len;
-    if (w->chain.in_len != sizeof(d->header) + flf_len + stated ||
-        w->chain.out_len != (uint64_t)d->dst_len + 1)
+    stated = (uint64_t)u->iv_field + u->src_len + u->aad_len;
+    if (u->chain.in_len != sizeof(u->header) + flf_len + stated ||
+        u->chain.out_len != (uint64_t)u->dst_len + 1)
         return VIRTIO_CRYPTO_ERR;
-    s = session_get(&e->sessions, le64toh(d->header.session_id));
-    if (s == NULL)
+    u->session = session_get(&e->sessions, le64toh(u->header.session_id));
+    if (u->session == NULL || u->session->key.alg->service != u->row->opcode >> 8)
         return VIRTIO_CRYPTO_INVSESS;
-    status = VIRTIO_CRYPTO_INVSESS;
-    if (s->alg->service == row->opcode >> 8)
-        status = row->run(w, s, d, stated);
-    session_put(s);
-    return status;
+    status = u->row->check(u, stated);
+    return status == VIRTIO_CRYPTO_OK ? enter(w, u) : status;
 }
 
-/* Reads header and fields, and has the request done; *result: bytes of the
- * destination that are good. -EINVAL: no header. */
-static int request(struct worker *w, const struct fault_strike *strike, uint32_t *result)
+/* Reads header and fields. -EINVAL: no header. */
+static int request(struct worker *w, struct unit *u)
 {
-    struct cursor in = chain_in(&w->chain);
-    const struct service_row *row;
-    struct data d;
+    struct cursor in = chain_in(&u->chain);
     union flf flf;
     uint32_t flf_len;
-    int status;
 
-    memset(&d, 0, sizeof(d));
-    if (w->chain.in_len < sizeof(d.header))
+    if (u->chain.out_len == 0 || u->chain.in_len < sizeof(u->header))
         return -EINVAL;
-    if (!cursor_read(&in, &d.header, sizeof(d.header)))
+    if (!cursor_read(&in, &u->header, sizeof(u->header)))
         return VIRTIO_CRYPTO_ERR;
-    row = service_of(le32toh(d.header.opcode));
-    flf_len = row != NULL && device_has(w->e, DEVICE_F_REVISION_1) ? row->flf_len : FLF_LEGACY;
-    if (row == NULL)
+    u->row = service_of(le32toh(u->header.opcode));
+    if (u->row == NULL)
         return VIRTIO_CRYPTO_NOTSUPP;
-    if (w->chain.in_len < sizeof(d.header) + flf_len)
+    flf_len = device_has(w->e, DEVICE_F_REVISION_1) ? u->row->flf_len : FLF_LEGACY;
+    if (u->chain.in_len < sizeof(u->header) + flf_len)
         return -EINVAL;
     if (!cursor_read(&in, &flf, flf_len))
         return VIRTIO_CRYPTO_ERR;
-    if (strike->status >= 0)
-        return strike->status;
-    status = serve(w, row, &d, &flf, flf_len);
-    if (status == VIRTIO_CRYPTO_OK && row->run == run_akcipher)
-        *result = d.len;
-    return status;
+    if (u->strike.status >= 0)
+        return u->strike.status;
+    return serve(w, u, &flf, flf_len);
+}
+
+void crypto_begin(struct worker *w, struct unit *u)
+{
+    u->row = NULL;
+    u->session = NULL;
+    u->ak = NULL;
+    u->waits = false;
+    u->iv_len = u->iv_field = u->src_len = u->dst_len = u->aad_len = u->tag_len = u->len = 0;
+    u->result = (uint32_t)u->chain.out_len - 1;
+    u->status = request(w, u);
 }
 
 /* A bit of the result's byte at off. */
@@ -322,27 +311,32 @@ static void flip(const struct chain *c, uint32_t off)
         *byte ^= 1;
 }
 
-int crypto_data(struct worker *w, const struct fault_strike *strike, uint32_t *len)
+int crypto_end(struct worker *w, struct unit *u, uint32_t *len)
 {
-    struct chain *c = &w->chain;
+    struct chain *c = &u->chain;
     struct cursor out = chain_out(c);
-    uint32_t result = (uint32_t)c->out_len - 1;
     uint8_t code;
-    int status = c->out_len == 0 ? -EINVAL : request(w, strike, &result);
 
-    if (status < 0) {
+    if (u->waits)
+        finish(u);
+    if (u->session != NULL)
+        session_put(u->session);
+    u->session = NULL;
+    /* Some implicit IVs are derived from what should be secret. */
+    explicit_bzero(u->iv, sizeof(u->iv));
+    if (u->status < 0) {
         emulator_fail(w->e);
         return -EINVAL;
     }
-    *len = result + 1;
+    *len = u->result + 1;
     /* No unverified or stale text beside an error: so all of it is written. */
-    if (status != VIRTIO_CRYPTO_OK && !cursor_zero(&out, result))
+    if (u->status != VIRTIO_CRYPTO_OK && !cursor_zero(&out, u->result))
         *len = 0;
-    if (strike->flip)
+    if (u->strike.flip)
         flip(c, 0);
-    if (strike->flip_end && result != 0)
-        flip(c, result - 1);
-    code = (uint8_t)status;
+    if (u->strike.flip_end && u->result != 0)
+        flip(c, u->result - 1);
+    code = (uint8_t)u->status;
     out = chain_out(c);
     if (!cursor_skip(&out, c->out_len - 1) || !cursor_write(&out, &code, 1))
         *len = 0;

@@ -5,15 +5,16 @@
  *   function.c  configuration space and BARs: who is addressed
  *   msix.c      the interrupt table
  *   virtio.c    common configuration, negotiation, queue registers, reset
- *   service.c   threads: from the doorbell to the used entry
+ *   service.c   threads, and who serves when;  pace.c  whether to wait for more
+ *   batch.c     requests together, from the available ring to the used ring
  *   ring.c      available and used ring;  chain.c  descriptors
  *   crypto.c, control.c   requests;  akcipher.c  those of asymmetric keys
- *   session.c   keys;  engine_*.c  computation
+ *   session.c   keys;  engines.c  which engine;  engine_*.c  computation
  *   faults.c    misbehaviour on request
  *
  * Locks, outer first: bus, then one of { a queue's, sessions', delay list's,
- * msix }. Service threads never take the bus lock, so that a reset can wait
- * for them while it holds it.
+ * msix }. Workers never take the bus lock, so that a reset can wait for them
+ * while it holds it.
  */
 #ifndef VCRYPTO_EMULATOR_DEVICE_H
 #define VCRYPTO_EMULATOR_DEVICE_H
@@ -81,10 +82,10 @@ struct emulator {
     atomic_uint_fast64_t requests, control, faulted, interrupts;
 };
 
-/* Sets of working memory there are: one where it has no threads. */
+/* Each thread is a worker, and whoever serves a queue whose doorbell he rings. */
 static inline unsigned emulator_workers(const struct emulator *e)
 {
-    return e->threads != 0 ? e->threads : 1;
+    return e->threads + e->nqueues;
 }
 
 static inline bool device_has(const struct emulator *e, unsigned feature)

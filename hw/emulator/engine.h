@@ -5,8 +5,7 @@
  * requests.
  *
  * A state is one key made ready for one direction; an asymmetric one for all
- * that its key can do. It is used by one thread at a time: each service thread
- * opens its own.
+ * that its key can do. It belongs to one worker: each opens its own.
  */
 #ifndef VCRYPTO_EMULATOR_ENGINE_H
 #define VCRYPTO_EMULATOR_ENGINE_H
@@ -53,23 +52,48 @@ struct engine_ak_op {
     uint32_t len; /* in: room at dst; out: bytes of result */
 };
 
+/* One operation of one key. */
+struct engine_task {
+    void *state; /* the engine's, opened for the worker that runs it */
+    union {
+        struct engine_op op;    /* cipher, AEAD */
+        struct engine_ak_op ak; /* AKCIPHER */
+    };
+    int status; /* out: VIRTIO_CRYPTO_* */
+};
+
+/* The longest batch. */
+#define ENGINE_BATCH 32
+
 struct engine_ops {
     const char *name;
-    /* The engine for one function. NULL: not available. */
-    void *(*start)(void);
+    /* The engine of one function, for so many workers, numbered from 0: a
+     * worker is used by one thread at a time, not always by the same. NULL: not
+     * available, for want of memory or of a processor that can. */
+    void *(*start)(unsigned workers);
     void (*stop)(void *engine);
 
-    /* NULL: the engine does not do this, or refuses the key. */
+    /* The smallest number of operations of keys like this one (algorithm,
+     * direction, size) together that makes this engine the better one. 1:
+     * always; 0: it does not do such keys. */
+    unsigned (*least)(void *engine, const struct engine_key *key);
+    /* A key for one worker. NULL: the engine refuses it, or has no memory. */
     void *(*open)(void *engine, const struct engine_key *key);
-    /* Both answer VIRTIO_CRYPTO_*; which it is goes by the key's service. */
-    int (*run)(void *state, const struct engine_op *op);
-    int (*run_ak)(void *state, struct engine_ak_op *op);
+    /* At most ENGINE_BATCH tasks of this engine's states, of any mixture; sets
+     * the status of each. It may run on the small stack of a job. */
+    void (*run)(void *engine, unsigned worker, struct engine_task *const *tasks, unsigned n);
     void (*close)(void *state);
 
-    /* Called on a service thread before it ends. */
+    /* Called on a service thread before it ends; may be NULL. */
     void (*thread_end)(void);
 };
 
 extern const struct engine_ops engine_libcrypto;
+#ifdef VCRYPTO_IPSEC_MB
+extern const struct engine_ops engine_ipsec_mb;
+#endif
+#ifdef VCRYPTO_CRYPTO_MB
+extern const struct engine_ops engine_crypto_mb;
+#endif
 
 #endif

@@ -184,11 +184,12 @@ static void libcrypto_stop(void *engine)
     free(lc);
 }
 
-static void *libcrypto_start(void)
+static void *libcrypto_start(unsigned workers)
 {
     struct libcrypto *lc = calloc(1, sizeof(*lc));
     int no_cache;
 
+    (void)workers;
     if (lc == NULL)
         return NULL;
     lc->libctx = OSSL_LIB_CTX_new();
@@ -263,6 +264,13 @@ static bool find(const struct libcrypto *lc, const struct row *row, uint32_t key
     return false;
 }
 
+static int run_symmetric(void *state, struct engine_task *task)
+{
+    struct state *st = state;
+
+    return st->row->run(st, &task->op);
+}
+
 static void *libcrypto_open(void *engine, const struct engine_key *key)
 {
     const struct libcrypto *lc = engine;
@@ -275,6 +283,7 @@ static void *libcrypto_open(void *engine, const struct engine_key *key)
     if (st == NULL)
         return NULL;
     st->head.close = close_state;
+    st->head.run = run_symmetric;
     st->row = row;
     st->key = key->key;
     st->key_len = key->key_len;
@@ -296,11 +305,24 @@ static void libcrypto_close(void *state)
     head->close(state);
 }
 
-static int libcrypto_run(void *state, const struct engine_op *op)
+/* What no other engine does is done here. */
+static unsigned libcrypto_least(void *engine, const struct engine_key *key)
 {
-    struct state *st = state;
+    (void)engine;
+    (void)key;
+    return 1;
+}
 
-    return st->row->run(st, op);
+static void libcrypto_run(void *engine, unsigned worker, struct engine_task *const *tasks,
+                          unsigned n)
+{
+    (void)engine;
+    (void)worker;
+    for (unsigned i = 0; i < n; i++) {
+        struct engine_libcrypto_state *head = tasks[i]->state;
+
+        tasks[i]->status = head->run(head, tasks[i]);
+    }
 }
 
 /* Thread-local data of libcrypto would else live until the process ends. */
@@ -313,9 +335,9 @@ const struct engine_ops engine_libcrypto = {
     .name = "libcrypto",
     .start = libcrypto_start,
     .stop = libcrypto_stop,
+    .least = libcrypto_least,
     .open = libcrypto_open,
     .run = libcrypto_run,
-    .run_ak = engine_libcrypto_ak_run,
     .close = libcrypto_close,
     .thread_end = libcrypto_thread_end,
 };

@@ -9,11 +9,11 @@
 
 /* How every state begins. */
 struct engine_libcrypto_state {
+    int (*run)(void *state, struct engine_task *task); /* answers VIRTIO_CRYPTO_* */
     void (*close)(void *state);
 };
 
-/* engine_ops open and run_ak for asymmetric keys. */
+/* engine_ops open for asymmetric keys. */
 void *engine_libcrypto_ak_open(OSSL_LIB_CTX *libctx, const struct engine_key *key);
-int engine_libcrypto_ak_run(void *state, struct engine_ak_op *op);
 
 #endif

@@ -147,28 +147,6 @@ static void close_state(void *state)
     free(st);
 }
 
-void *engine_libcrypto_ak_open(OSSL_LIB_CTX *libctx, const struct engine_key *key)
-{
-    struct state *st = calloc(1, sizeof(*st));
-    bool ok;
-
-    if (st == NULL)
-        return NULL;
-    st->head.close = close_state;
-    st->libctx = libctx;
-    st->ak = key->ak;
-    st->rsa = key->alg->number == AKCIPHER_RSA;
-    /* The thread may be the application's: its errors are not ours to make. */
-    ERR_set_mark();
-    ok = make_key(st, key);
-    ERR_pop_to_mark();
-    if (!ok) {
-        close_state(st);
-        return NULL;
-    }
-    return st;
-}
-
 static int (*const inits[OPS])(EVP_PKEY_CTX *ctx) = {
     EVP_PKEY_encrypt_init,
     EVP_PKEY_decrypt_init,
@@ -250,12 +228,35 @@ static int run(struct state *st, struct engine_ak_op *op)
     return VIRTIO_CRYPTO_OK;
 }
 
-int engine_libcrypto_ak_run(void *state, struct engine_ak_op *op)
+static int run_task(void *state, struct engine_task *task)
 {
     int status;
 
     ERR_set_mark();
-    status = run(state, op);
+    status = run(state, &task->ak);
     ERR_pop_to_mark();
     return status;
+}
+
+void *engine_libcrypto_ak_open(OSSL_LIB_CTX *libctx, const struct engine_key *key)
+{
+    struct state *st = calloc(1, sizeof(*st));
+    bool ok;
+
+    if (st == NULL)
+        return NULL;
+    st->head.close = close_state;
+    st->head.run = run_task;
+    st->libctx = libctx;
+    st->ak = key->ak;
+    st->rsa = key->alg->number == AKCIPHER_RSA;
+    /* The thread may be the application's: its errors are not ours to make. */
+    ERR_set_mark();
+    ok = make_key(st, key);
+    ERR_pop_to_mark();
+    if (!ok) {
+        close_state(st);
+        return NULL;
+    }
+    return st;
 }

@@ -351,14 +351,13 @@ static int build(struct emulator *e, const struct emulator_config *cfg)
         emulator_queue_init(&e->queues[i], i);
     pci_init(e);
     virtio_init(e, cfg->withhold | e->faults.withhold);
-    service_init(&e->service);
     pthread_mutex_init(&e->bus, NULL);
-    return 0;
+    return service_init(e);
 }
 
 static void unbuild(struct emulator *e)
 {
-    service_fini(&e->service);
+    service_fini(e);
     for (unsigned i = 0; i < e->nqueues; i++)
         emulator_queue_fini(&e->queues[i]);
     msix_fini(&e->msix);
@@ -380,11 +379,13 @@ int emulator_new(const struct emulator_config *cfg, const struct emulator_host *
     ret = faults_parse(cfg->fault, &e->faults, err);
     if (ret == 0) {
         ret = build(e, cfg);
+        if (ret == -ENOMEM && e->queues != NULL)
+            unbuild(e);
         if (ret == -EINVAL)
             snprintf(err->text, sizeof(err->text), "emulator: bad number of queues or queue size");
     }
     if (ret == 0) {
-        ret = sessions_init(&e->sessions, &engine_libcrypto, first_of(e->faults.sessions, 0, 16384),
+        ret = sessions_init(&e->sessions, first_of(e->faults.sessions, 0, 16384),
                             emulator_workers(e));
         if (ret != 0)
             unbuild(e);

@@ -105,7 +105,8 @@ static void notify_off(struct emulator_queue *q)
     q->quiet = true;
 }
 
-enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t)
+enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t,
+                   unsigned *left)
 {
     const struct vring_desc *desc;
     enum pop ret = POP_NONE;
@@ -126,24 +127,24 @@ enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c
         q->avail_next++;
         if (!q->quiet)
             notify_off(q);
-        ret = n > size ? POP_BAD : n > 1 ? POP_MORE : POP_LAST;
+        *left = n - 1u;
+        ret = n > size ? POP_BAD : POP_ONE;
     }
     pthread_mutex_unlock(&q->lock);
     /* The chain is ours until it is pushed: no lock is needed to follow it. */
-    if ((ret == POP_MORE || ret == POP_LAST) &&
-        chain_walk(e, c, desc, size, t->head, indirect) != 0)
+    if (ret == POP_ONE && chain_walk(e, c, desc, size, t->head, indirect) != 0)
         ret = POP_BAD;
     return ret;
 }
 
-/* Under q->lock, after used->idx has been stored as new. */
-static bool wants_interrupt(const struct emulator_queue *q, uint16_t new)
+/* Under q->lock, after used->idx has been stored as new; it was old before. */
+static bool wants_interrupt(const struct emulator_queue *q, uint16_t new, uint16_t old)
 {
     uint16_t word;
 
     if (q->event_idx) {
         word = le16toh(__atomic_load_n(&q->avail->ring[q->size], __ATOMIC_SEQ_CST));
-        return vring_need_event(word, new, (uint16_t)(new - 1));
+        return vring_need_event(word, new, old);
     }
     word = le16toh(__atomic_load_n(&q->avail->flags, __ATOMIC_SEQ_CST));
     return !(word & VRING_AVAIL_F_NO_INTERRUPT);
@@ -158,38 +159,57 @@ static void put_used(struct emulator_queue *q, uint32_t id, uint32_t len)
     __atomic_store_n(&elem->len, htole32(len), __ATOMIC_RELAXED);
 }
 
-bool queue_push(const struct taken *t, uint32_t len)
+bool queue_push(const struct done *done, unsigned n)
 {
-    struct emulator_queue *q = t->queue;
+    struct emulator_queue *q = done[0].taken.queue;
     bool interrupt = false;
+    uint16_t old;
 
     pthread_mutex_lock(&q->lock);
-    if (q->running && q->epoch == t->epoch) {
-        for (int n = t->twice ? 2 : 1; n > 0; n--)
-            put_used(q, t->head ^ t->wrong_id, len);
-        q->used_next = (uint16_t)(q->used_next + t->jump);
+    old = q->used_next;
+    if (q->running && q->epoch == done[0].taken.epoch) {
+        for (unsigned i = 0; i < n; i++) {
+            const struct taken *t = &done[i].taken;
+
+            for (int k = t->twice ? 2 : 1; k > 0; k--)
+                put_used(q, t->head ^ t->wrong_id, done[i].len);
+            q->used_next = (uint16_t)(q->used_next + t->jump);
+        }
         __atomic_store_n(&q->used->idx, htole16(q->used_next), __ATOMIC_SEQ_CST);
-        interrupt = wants_interrupt(q, q->used_next);
+        interrupt = wants_interrupt(q, q->used_next, old);
     }
     pthread_mutex_unlock(&q->lock);
     return interrupt;
 }
 
-bool queue_notify_on(struct emulator_queue *q)
+unsigned queue_waiting(struct emulator_queue *q, uint16_t *taken)
 {
-    bool more = false;
+    unsigned n;
+
+    pthread_mutex_lock(&q->lock);
+    n = q->running ? waiting(q) : 0;
+    *taken = q->avail_next;
+    pthread_mutex_unlock(&q->lock);
+    return n;
+}
+
+bool queue_notify_at(struct emulator_queue *q, unsigned n)
+{
+    bool enough = false;
 
     pthread_mutex_lock(&q->lock);
     if (q->running) {
         if (q->event_idx) {
             __virtio16 *event = (__virtio16 *)&q->used->ring[q->size];
-            __atomic_store_n(event, htole16(q->avail_next), __ATOMIC_SEQ_CST);
+            uint16_t at = (uint16_t)(q->avail_next + n - 1);
+
+            __atomic_store_n(event, htole16(at), __ATOMIC_SEQ_CST);
         } else {
             __atomic_store_n(&q->used->flags, 0, __ATOMIC_SEQ_CST);
         }
         q->quiet = false;
-        more = waiting(q) != 0;
+        enough = waiting(q) >= n;
     }
     pthread_mutex_unlock(&q->lock);
-    return more;
+    return enough;
 }

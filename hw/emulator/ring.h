@@ -72,21 +72,31 @@ int queue_remap(struct emulator *e, struct emulator_queue *q, const struct ring_
 
 enum pop {
     POP_NONE,
-    POP_LAST, /* one taken, and none is left */
-    POP_MORE, /* one taken, and there are more */
-    POP_BAD,  /* the ring is malformed */
+    POP_ONE,
+    POP_BAD, /* the ring is malformed */
 };
 
-/* Takes the next chain, walked and mapped, into c and *t. */
-enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t);
+/* Takes the next chain, walked and mapped, into c and *t; *left is how many
+ * more there are. */
+enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t,
+                   unsigned *left);
 
-/* Returns a chain of which len bytes were written. True: the driver wants an
- * interrupt. */
-bool queue_push(const struct taken *t, uint32_t len);
+/* A chain that is done, and how many bytes were written to it. */
+struct done {
+    struct taken taken;
+    uint32_t len;
+};
 
-/* Asks the driver for notifications; the next pop spares it the trouble again.
- * True: there is something in the ring already, which no notification may
- * announce. */
-bool queue_notify_on(struct emulator_queue *q);
+/* Returns n chains of one queue. True: the driver wants an interrupt. */
+bool queue_push(const struct done *done, unsigned n);
+
+/* How many chains wait; and how many have been taken in all, which counts
+ * round. */
+unsigned queue_waiting(struct emulator_queue *q, uint16_t *taken);
+
+/* Asks the driver to notify when n wait (without the event index: at each one);
+ * the next pop spares it the trouble again. True: there are as many already,
+ * which no notification may announce. */
+bool queue_notify_at(struct emulator_queue *q, unsigned n);
 
 #endif

@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a thread finds work and when it sleeps.
+ * Who finds work, and when threads sleep.
  *
- * A queue's bit in `ready` says that somebody has to look into its ring. The
- * doorbell sets it. Whoever finds the ring empty clears it, asks the driver
- * for notifications, and looks once more (queue_notify_on): what came in
- * between sets the bit again. While the bit is set the driver is asked to
- * keep quiet.
+ * A queue's bit in `ready` says that a thread has to look into its ring, now or
+ * when pace.c says so. The doorbell sets it. Who finds the ring empty clears
+ * it, asks the driver for notifications, and looks once more
+ * (queue_notify_at): what came in between sets the bit again. While the bit is
+ * set the driver is asked to keep quiet, or to speak when a batch is full.
  *
  * With idle threads beside the one that works, quiet would leave them idle:
  * so notifications are also asked for as soon as the ring is empty while
  * somebody sleeps, and a thread that leaves work behind wakes the next.
  *
+ * A full batch of quick work is served by whoever rings: its data is in his
+ * processor's cache, and no other has to be woken. Should two ring at once, or
+ * what is left not be enough for a batch, then the thread that looks into the
+ * queue some time later serves it: the bit stays set.
+ *
  * Sleeping against waking, all sequentially consistent: the sleeper counts
- * itself in `sleepers` and then looks at `ready`; the doorbell sets `ready`
- * and then looks at `sleepers`. One sees the other. `waking` spares the
- * system calls of further wake-ups until the woken thread runs. It is cleared
- * by a thread before it looks at `ready`, on its way to sleep too: a waker
- * that came late may have set it while nobody slept. One that sets it after
- * that changes `wake` after the sleeper has read it, so the sleeper does not
- * stay asleep.
+ * itself in `sleepers` and then looks at `ready` and each pace's `until`; the
+ * doorbell sets those and then looks at `sleepers`. One sees the other.
+ * `waking` spares the system calls of further wake-ups until the woken thread
+ * runs. It is cleared by a thread before it looks at `ready`, on its way to
+ * sleep too: a waker that came late may have set it while nobody slept. One
+ * that sets it after that changes `wake` after the sleeper has read it, so the
+ * sleeper does not stay asleep.
  */
 #include "emulator/service.h"
 
@@ -35,7 +40,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "emulator/crypto.h"
 #include "emulator/device.h"
 
 static void futex_wait(atomic_uint *word, unsigned seen, const struct timespec *timeout)
@@ -67,101 +71,64 @@ static bool broken(const struct emulator *e)
     return atomic_load_explicit(&e->status, memory_order_relaxed) & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
+static bool is_control(const struct emulator *e, unsigned queue)
+{
+    return queue == e->nqueues - 1;
+}
+
+static void sleep_until(const struct service *s, unsigned seen, uint64_t next)
+{
+    uint64_t now = delay_now();
+    struct timespec ts;
+
+    if (next != 0 && next <= now)
+        return;
+    ts.tv_sec = (time_t)((next - now) / 1000000000u);
+    ts.tv_nsec = (long)((next - now) % 1000000000u);
+    futex_wait((atomic_uint *)(uintptr_t)&s->wake, seen, next != 0 ? &ts : NULL);
+}
+
+/* When a thread has something to do again, 0: when it is woken. */
+static uint64_t next_look(const struct emulator *e)
+{
+    const struct service *s = &e->service;
+    uint64_t ready = atomic_load(&s->ready), next = atomic_load(&s->delay.next);
+
+    if (broken(e))
+        return 0;
+    for (unsigned i = 0; i < e->nqueues; i++) {
+        uint64_t until = is_control(e, i) ? 1 : pace_until(&s->paces[i]);
+
+        if ((ready >> i & 1) && (next == 0 || until < next))
+            next = until;
+    }
+    return next;
+}
+
 static void worker_sleep(struct worker *w)
 {
     struct service *s = &w->e->service;
-    struct timespec ts, *timeout = NULL;
     unsigned seen = atomic_load(&s->wake);
-    uint64_t due, now;
-    bool work;
+    uint64_t next;
 
     atomic_fetch_add(&s->sleepers, 1);
     atomic_store(&s->waking, false);
-    work = atomic_load(&s->stop) || (atomic_load(&s->ready) != 0 && !broken(w->e));
-    due = atomic_load(&s->delay.next);
-    if (due != 0 && !broken(w->e)) {
-        now = delay_now();
-        work = work || due <= now;
-        ts.tv_sec = (time_t)((due - now) / 1000000000u);
-        ts.tv_nsec = (long)((due - now) % 1000000000u);
-        timeout = &ts;
-    }
-    if (!work)
-        futex_wait(&s->wake, seen, timeout);
+    next = next_look(w->e);
+    if (!atomic_load(&s->stop))
+        sleep_until(s, seen, next);
     atomic_fetch_sub(&s->sleepers, 1);
     atomic_store(&s->waking, false);
-}
-
-static void answer(struct emulator *e, const struct taken *t, uint32_t len)
-{
-    if (queue_push(t, len))
-        device_interrupt(e, t->queue);
 }
 
 static void answer_due(struct worker *w)
 {
     struct delay *d = &w->e->service.delay;
-    struct taken t;
-    uint32_t len;
+    struct done done;
 
     while (atomic_load_explicit(&d->next, memory_order_relaxed) != 0 &&
-           delay_take(d, delay_now(), &t, &len))
-        answer(w->e, &t, len);
-}
-
-/* What the driver will read in the used ring. */
-static void spoil(const struct fault_strike *strike, struct taken *t, uint32_t *len)
-{
-    if (strike->bad_id)
-        t->wrong_id = t->queue->size;
-    if (strike->stale_id)
-        t->wrong_id = t->queue->size / 2u;
-    t->jump = strike->jump;
-    t->twice = strike->repeat;
-    if (strike->wrong_len)
-        *len = strike->len;
-}
-
-static void serve_data(struct worker *w, struct taken *t)
-{
-    struct emulator *e = w->e;
-    struct fault_strike strike = {.status = -1};
-    uint64_t seq = atomic_fetch_add_explicit(&e->requests, 1, memory_order_relaxed) + 1;
-    uint64_t delay_us = e->latency_us;
-    uint32_t len;
-
-    if (e->faults.strikes && e->threads != 0)
-        faults_strike(&e->faults, seq, &strike);
-    if (strike.lose || crypto_data(w, &strike, &len) != 0)
-        goto out;
-    spoil(&strike, t, &len);
-    delay_us += strike.late_ms * 1000ull;
-    if (delay_us == 0 || !delay_add(&e->service.delay, t, len, delay_now() + delay_us * 1000))
-        answer(e, t, len);
-out:
-    if (strike.spurious)
-        device_interrupt(e, t->queue);
-    if (strike.change)
-        emulator_change(e);
-    if (strike.gone_ms != 0)
-        emulator_leave(e, strike.gone_ms);
-    else if (strike.needs_reset)
-        emulator_fail(e);
-}
-
-static void serve_control(struct worker *w, struct taken *t)
-{
-    struct emulator *e = w->e;
-    uint64_t seq = atomic_fetch_add_explicit(&e->control, 1, memory_order_relaxed) + 1;
-    uint32_t len;
-
-    if (e->threads != 0 && fault_hits(&e->faults.lose_control, seq))
-        return;
-    if (control_request(w, seq, &len) != 0)
-        return;
-    if (e->latency_us == 0 ||
-        !delay_add(&e->service.delay, t, len, delay_now() + e->latency_us * 1000ull))
-        answer(e, t, len);
+           delay_take(d, delay_now(), &done.taken, &done.len))
+        if (queue_push(&done, 1))
+            device_interrupt(w->e, done.taken.queue);
 }
 
 /* The ring is empty: leaves it to the doorbell, unless something came. */
@@ -170,7 +137,7 @@ static void queue_idle(struct service *s, struct emulator_queue *q)
     uint64_t bit = 1ull << q->index;
 
     atomic_fetch_and(&s->ready, ~bit);
-    if (queue_notify_on(q))
+    if (queue_notify_at(q, 1))
         atomic_fetch_or(&s->ready, bit);
 }
 
@@ -179,74 +146,121 @@ static void queue_idle(struct service *s, struct emulator_queue *q)
  * another thread that found the ring empty earlier may have cleared it since
  * this one looked. If it does so later, it asks for notifications after that.
  */
-static void queue_busy(struct service *s, const struct emulator_queue *q)
+static void taken_by_thread(struct worker *w, struct emulator_queue *q, unsigned left)
 {
+    struct service *s = &w->e->service;
     uint64_t bit = 1ull << q->index;
 
     if (!(atomic_load(&s->ready) & bit))
         atomic_fetch_or(&s->ready, bit);
-}
-
-/* One request of q. */
-static void serve_one(struct worker *w, struct emulator_queue *q)
-{
-    struct service *s = &w->e->service;
-    struct taken t;
-
-    /* Odd before the first look at the rings; see service_quiesce. */
-    atomic_fetch_add(&w->turn, 1);
-    switch (queue_pop(w->e, q, &w->chain, &t)) {
-    case POP_NONE: queue_idle(s, q); break;
-    case POP_BAD: emulator_fail(w->e); break;
-    case POP_LAST:
-        queue_busy(s, q);
-        if (atomic_load_explicit(&s->sleepers, memory_order_relaxed) != 0)
-            queue_idle(s, q);
-        goto serve;
-    case POP_MORE:
-        queue_busy(s, q);
+    if (left != 0)
         wake_one(s);
-    serve:
-        if (q->index == w->e->nqueues - 1)
-            serve_control(w, &t);
-        else
-            serve_data(w, &t);
-        break;
-    }
-    atomic_fetch_add_explicit(&w->turn, 1, memory_order_release);
+    else if (atomic_load_explicit(&s->sleepers, memory_order_relaxed) != 0)
+        queue_idle(s, q);
 }
 
-static struct emulator_queue *next_queue(struct worker *w, uint64_t ready)
+static void serve(struct worker *w, struct emulator_queue *q, taken_fn *taken)
+{
+    struct batch batch;
+
+    batch_serve(w, q, taken, &batch);
+    if (batch.n != 0)
+        pace_served(&w->e->service.paces[q->index], &batch);
+}
+
+/* What is to be done with a queue whose bit is set. */
+static enum pace_advice look(struct emulator *e, struct emulator_queue *q)
+{
+    struct pace *p = &e->service.paces[q->index];
+    enum pace_advice advice;
+    uint16_t taken;
+    unsigned n = queue_waiting(q, &taken);
+
+    if (is_control(e, q->index))
+        return n != 0 ? PACE_SERVE : PACE_REST;
+    advice = pace_look(p, n, taken, delay_now());
+    /* It is told when the batch is full; it may be already. */
+    if (advice == PACE_WAIT && queue_notify_at(q, pace_expect(p)))
+        advice = PACE_SERVE;
+    return advice;
+}
+
+/* A thread's turn: one batch of one queue. False: there is nothing to do yet. */
+static bool serve_one(struct worker *w)
 {
     struct emulator *e = w->e;
+    uint64_t ready = atomic_load(&e->service.ready);
 
-    for (unsigned n = 0; n < e->nqueues; n++) {
+    for (unsigned n = 0; n < e->nqueues && !broken(e); n++) {
         unsigned i = w->turn_queue;
+
         w->turn_queue = i + 1 < e->nqueues ? i + 1 : 0;
-        if (ready >> i & 1)
-            return &e->queues[i];
+        if (!(ready >> i & 1))
+            continue;
+        switch (look(e, &e->queues[i])) {
+        case PACE_WAIT: break;
+        case PACE_REST: queue_idle(&e->service, &e->queues[i]); break;
+        case PACE_SERVE: serve(w, &e->queues[i], taken_by_thread); return true;
+        }
     }
-    return NULL;
+    return false;
 }
 
-/* Without threads: the one who rang the doorbell serves, until all is dry. */
-static void serve_inline(struct worker *w)
+static void taken_here(struct worker *w, struct emulator_queue *q, unsigned left)
 {
-    struct emulator_queue *q;
-
-    while (!broken(w->e) && (q = next_queue(w, atomic_load(&w->e->service.ready))) != NULL)
-        serve_one(w, q);
+    (void)w;
+    (void)q;
+    (void)left;
 }
 
-void service_kick(struct emulator *e, const struct emulator_queue *q)
+/* Where the doorbell rang: as long as full batches wait; without threads, until
+ * all is dry. */
+static void serve_here(struct worker *w, struct emulator_queue *q)
+{
+    const struct pace *p = &w->e->service.paces[q->index];
+    bool alone = w->e->threads == 0;
+    uint16_t taken;
+
+    do {
+        while (!broken(w->e) && queue_waiting(q, &taken) >= (alone ? 1 : pace_expect(p)))
+            serve(w, q, taken_here);
+    } while (!broken(w->e) && (alone || pace_here(p)) &&
+             queue_notify_at(q, alone ? 1 : pace_expect(p)));
+}
+
+/* One at a time. A reset stores `stop` and then looks at `claimed`. */
+static void claim_and_serve(struct emulator *e, struct emulator_queue *q)
 {
     struct service *s = &e->service;
-    uint64_t bit = 1ull << q->index;
+    struct worker *w = &s->workers[e->threads + q->index];
 
-    if (!(atomic_fetch_or(&s->ready, bit) & bit))
+    if (atomic_exchange(&w->claimed, true))
+        return;
+    if (!atomic_load(&s->stop))
+        serve_here(w, q);
+    atomic_store(&w->claimed, false);
+}
+
+void service_kick(struct emulator *e, struct emulator_queue *q)
+{
+    struct service *s = &e->service;
+    struct pace *p = &s->paces[q->index];
+    uint64_t bit = 1ull << q->index;
+    bool awake = atomic_fetch_or(&s->ready, bit) & bit, full = false;
+    uint16_t taken;
+
+    if (e->threads == 0) {
+        claim_and_serve(e, q);
+        return;
+    }
+    if (!is_control(e, q->index) && pace_expect(p) > 1)
+        full = queue_waiting(q, &taken) >= pace_expect(p);
+    if (full && !pace_here(p))
+        pace_now(p);
+    if (!awake || (full && !pace_here(p)))
         wake_one(s);
-    if (e->threads == 0 && s->workers != NULL)
-        serve_inline(&s->workers[0]);
+    if (full && pace_here(p))
+        claim_and_serve(e, q);
 }
 
 static void *worker_main(void *arg)
@@ -259,56 +273,55 @@ static void *worker_main(void *arg)
     /* Sleeps with a timeout serve latencies of microseconds. */
     prctl(PR_SET_TIMERSLACK, 1);
     while (!atomic_load_explicit(&s->stop, memory_order_relaxed)) {
-        struct emulator_queue *q = NULL;
-        if (!broken(e)) {
+        if (!broken(e))
             answer_due(w);
-            q = next_queue(w, atomic_load(&s->ready));
-        }
-        if (q != NULL)
-            serve_one(w, q);
-        else
+        if (!serve_one(w))
             worker_sleep(w);
     }
-    e->sessions.engine->thread_end();
+    engines_thread_end(&e->sessions.engines);
     return NULL;
 }
 
-void service_init(struct service *s)
+int service_init(struct emulator *e)
 {
+    struct service *s = &e->service;
+    int rc = 0;
+
     memset(s, 0, sizeof(*s));
     delay_init(&s->delay);
+    atomic_init(&s->stop, true);
+    s->paces = calloc(e->nqueues, sizeof(*s->paces));
+    s->workers = aligned_alloc(_Alignof(struct worker), emulator_workers(e) * sizeof(*s->workers));
+    if (s->paces == NULL || s->workers == NULL)
+        return -ENOMEM;
+    for (; s->nworkers < emulator_workers(e) && rc == 0; s->nworkers++)
+        rc = worker_init(&s->workers[s->nworkers], e, s->nworkers);
+    return rc;
 }
 
-void service_fini(struct service *s)
+void service_fini(struct emulator *e)
 {
+    struct service *s = &e->service;
+
+    for (unsigned i = 0; i < s->nworkers; i++)
+        worker_fini(&s->workers[i]);
+    free(s->workers);
+    free(s->paces);
     delay_fini(&s->delay);
 }
 
-static void join_workers(struct emulator *e)
+static void halt(struct emulator *e)
 {
     struct service *s = &e->service;
 
     atomic_store(&s->stop, true);
     service_wake_all(s);
-    for (unsigned i = 0; i < s->nworkers; i++)
+    for (unsigned i = 0; i < s->nthreads; i++)
         pthread_join(s->workers[i].thread, NULL);
-    for (unsigned i = 0; i < emulator_workers(e); i++) {
-        free(s->workers[i].chain.seg);
-        free(s->workers[i].scratch);
-    }
-    free(s->workers);
-    s->workers = NULL;
-    s->nworkers = 0;
-}
-
-static int init_worker(struct emulator *e, struct worker *w, unsigned index)
-{
-    w->e = e;
-    w->index = index;
-    w->turn_queue = index % e->nqueues;
-    w->chain.max = e->queue_max;
-    w->chain.seg = calloc(w->chain.max, sizeof(*w->chain.seg));
-    return w->chain.seg == NULL ? ENOMEM : 0;
+    s->nthreads = 0;
+    for (unsigned i = 0; i < s->nworkers; i++)
+        while (atomic_load(&s->workers[i].claimed))
+            sched_yield();
 }
 
 int service_start(struct emulator *e)
@@ -317,24 +330,21 @@ int service_start(struct emulator *e)
     sigset_t all, old;
     int ret = 0;
 
-    atomic_store(&s->stop, false);
+    for (unsigned i = 0; i < e->nqueues; i++)
+        pace_init(&s->paces[i]);
     /* A driver may have filled its rings before: look into all of them once. */
     atomic_store(&s->ready, UINT64_MAX >> (64 - e->nqueues));
-    s->workers = calloc(emulator_workers(e), sizeof(*s->workers));
-    if (s->workers == NULL)
-        return -ENOMEM;
-    for (unsigned i = 0; i < emulator_workers(e) && ret == 0; i++)
-        ret = init_worker(e, &s->workers[i], i);
+    atomic_store(&s->stop, false);
     /* Threads inherit the mask: signals are the application's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     for (unsigned i = 0; i < e->threads && ret == 0; i++) {
         ret = pthread_create(&s->workers[i].thread, NULL, worker_main, &s->workers[i]);
-        s->nworkers += ret == 0;
+        s->nthreads += ret == 0;
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (ret != 0)
-        join_workers(e);
+        halt(e);
     return -ret;
 }
 
@@ -342,8 +352,7 @@ void service_stop(struct emulator *e)
 {
     struct service *s = &e->service;
 
-    if (s->workers != NULL)
-        join_workers(e);
+    halt(e);
     delay_clear(&s->delay);
     atomic_store(&s->ready, 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The threads that serve the queues, from DRIVER_OK to the reset. Any thread
+ * Who serves the queues, and when, from DRIVER_OK to the reset. Any thread
  * serves any queue.
  */
 #ifndef VCRYPTO_EMULATOR_SERVICE_H
@@ -11,27 +11,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "emulator/chain.h"
+#include "emulator/batch.h"
 #include "emulator/delay.h"
+#include "emulator/pace.h"
 
 struct emulator;
 struct emulator_queue;
 
-struct worker {
-    struct emulator *e;
-    pthread_t thread;
-    unsigned index;
-    unsigned turn_queue; /* where it looks for work first */
-    /* Odd while it may hold pointers into the host's memory. */
-    atomic_uint turn;
-    struct chain chain;
-    uint8_t *scratch; /* for data that does not lie in one piece */
-    size_t scratch_len;
-};
-
 struct service {
-    unsigned nworkers; /* running */
+    unsigned nworkers; /* of the threads first, then of each queue's doorbell */
     struct worker *workers;
+    struct pace *paces; /* of each queue */
+    unsigned nthreads;  /* running */
+    /* Nobody serves, or will begin to. */
     atomic_bool stop;
     /* One bit per queue: its doorbell rang, or it has not run dry yet. */
     atomic_uint_fast64_t ready;
@@ -42,20 +34,23 @@ struct service {
     struct delay delay;
 };
 
-void service_init(struct service *s);
-void service_fini(struct service *s);
+/* 0 or -ENOMEM. */
+int service_init(struct emulator *e);
+void service_fini(struct emulator *e);
 
 /* Bus lock. 0 or negative errno; then no thread runs. */
 int service_start(struct emulator *e);
-/* Bus lock. Ends the threads: none touches the host's memory afterwards. */
+/* Bus lock. Ends the threads and waits for who serves where he rang: nobody
+ * touches the host's memory afterwards. */
 void service_stop(struct emulator *e);
-/* Bus lock. Waits until every thread has let go of each chain that it had
+/* Bus lock. Waits until every worker has let go of each chain that it had
  * popped when this was called. */
 void service_quiesce(struct emulator *e);
 
-/* The doorbell: cheap unless a thread must be woken. Any thread; where the
- * function has no threads, one at a time. */
-void service_kick(struct emulator *e, const struct emulator_queue *q);
+/* The doorbell: cheap unless a thread must be woken, or a full batch waits,
+ * which is then served here. Any thread; where the function has no threads all
+ * is served here, and one may ring at a time. */
+void service_kick(struct emulator *e, struct emulator_queue *q);
 /* All threads look again. */
 void service_wake_all(struct service *s);
 

@@ -7,18 +7,14 @@
 
 #include <linux/virtio_crypto.h>
 
-int sessions_init(struct sessions *s, const struct engine_ops *engine, unsigned limit,
-                  unsigned threads)
+int sessions_init(struct sessions *s, unsigned limit, unsigned workers)
 {
     memset(s, 0, sizeof(*s));
     s->slot = calloc(limit, sizeof(struct session *));
     if (s->slot == NULL)
         return -ENOMEM;
     s->limit = limit;
-    s->threads = threads;
-    s->engine = engine;
-    s->engine_state = engine->start();
-    if (s->engine_state == NULL) {
+    if (engines_start(&s->engines, workers) != 0) {
         free(s->slot);
         return -ENODEV;
     }
@@ -29,7 +25,7 @@ int sessions_init(struct sessions *s, const struct engine_ops *engine, unsigned 
 void sessions_fini(struct sessions *s)
 {
     sessions_clear(s);
-    s->engine->stop(s->engine_state);
+    engines_stop(&s->engines);
     pthread_mutex_destroy(&s->lock);
     free(s->slot);
 }
@@ -56,38 +52,39 @@ unsigned sessions_alive(struct sessions *s)
 
 static void session_free(struct session *session)
 {
+    uint8_t *bytes = (uint8_t *)(uintptr_t)session->key.key;
+
     for (unsigned i = 0; i < session->nstates; i++)
-        if (session->states[i] != NULL)
-            session->engine->close(session->states[i]);
-    if (session->key != NULL)
-        explicit_bzero(session->key, session->key_len);
-    free(session->key);
+        engines_close(session->engines, &session->states[i]);
+    if (bytes != NULL)
+        explicit_bzero(bytes, session->key.key_len);
+    free(bytes);
     free(session);
 }
 
-static struct session *session_new(struct sessions *s, const struct engine_key *key,
+static struct session *session_new(const struct sessions *s, const struct engine_key *key,
                                    uint32_t aad_len)
 {
-    struct session *session = calloc(1, sizeof(*session) + s->threads * sizeof(void *));
+    unsigned workers = s->engines.workers;
+    struct session *session = calloc(1, sizeof(*session) + workers * sizeof(session->states[0]));
+    uint8_t *bytes;
 
     if (session == NULL)
         return NULL;
     /* A key of no bytes is not told from no memory: no algorithm has one. */
-    session->key = malloc(key->key_len);
-    if (session->key == NULL) {
+    bytes = malloc(key->key_len);
+    if (bytes == NULL) {
         free(session);
         return NULL;
     }
+    memcpy(bytes, key->key, key->key_len);
     atomic_init(&session->refs, 1);
-    session->alg = key->alg;
-    session->ak = key->ak;
-    session->engine = s->engine;
-    session->encrypt = key->encrypt;
-    session->key_len = key->key_len;
-    session->tag_len = key->tag_len;
+    session->engines = &s->engines;
+    session->key = *key;
+    session->key.key = bytes;
     session->aad_len = aad_len;
-    memcpy(session->key, key->key, key->key_len);
-    session->nstates = s->threads;
+    session->nstates = workers;
+    engines_use(&s->engines, &session->key, &session->use);
     return session;
 }
 
@@ -114,12 +111,12 @@ static int publish(struct sessions *s, struct session *session, uint64_t *id)
 }
 
 int session_create(struct sessions *s, const struct engine_key *key, uint32_t aad_len,
-                   unsigned thread, uint64_t *id)
+                   unsigned worker, uint64_t *id)
 {
     struct session *session = session_new(s, key, aad_len);
     int status = VIRTIO_CRYPTO_ERR;
 
-    if (session != NULL && session_state(s, session, thread) != NULL)
+    if (session != NULL && engines_open(&s->engines, &session->key, &session->states[worker]))
         status = publish(s, session, id);
     /* Once published it may be gone: only its id is ours. */
     if (status != VIRTIO_CRYPTO_OK && session != NULL)
@@ -143,7 +140,7 @@ int session_destroy(struct sessions *s, uint64_t id, uint32_t service)
 
     pthread_mutex_lock(&s->lock);
     at = lookup(s, id);
-    if (at != NULL && (*at)->alg->service == service) {
+    if (at != NULL && (*at)->key.alg->service == service) {
         session = *at;
         *at = NULL;
         s->alive--;
@@ -171,25 +168,8 @@ struct session *session_get(struct sessions *s, uint64_t id)
 
 void session_put(struct session *session)
 {
-    /* acq_rel: every thread's use of its state comes before the release of
+    /* acq_rel: every worker's use of its states comes before the release of
      * all of them here. */
     if (atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) == 1)
         session_free(session);
-}
-
-void *session_state(const struct sessions *s, struct session *session, unsigned thread)
-{
-    struct engine_key key = {
-        .alg = session->alg,
-        .encrypt = session->encrypt,
-        .key = session->key,
-        .key_len = session->key_len,
-        .tag_len = session->tag_len,
-        .ak = session->ak,
-    };
-
-    if (session->states[thread] == NULL)
-        session->states[thread] = s->engine->open(s->engine_state, &key);
-    /* cppcheck-suppress returnDanglingLifetime ; open keeps nothing of key itself */
-    return session->states[thread];
 }

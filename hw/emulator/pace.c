@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emulator/pace.h"
+
+#include "emulator/batch.h"
+
+/* How long requests wait for company. */
+#define HOLD_NS 50000u
+/* Times that nothing has come before the doorbell is trusted with the next. */
+#define IDLE_MAX 4
+/* Fewer than these are a service thread's: there is hardly a gain. */
+#define HERE_MIN 4
+/* Asymmetric operations done at once. */
+#define HEAVY_MAX 8
+/* Full batches before a greater one is expected; doubled when it never comes. */
+#define PROBE_MIN 64
+#define PROBE_MAX 4096
+
+#define GET(p, field)    atomic_load_explicit(&(p)->field, memory_order_relaxed)
+#define SET(p, field, v) atomic_store_explicit(&(p)->field, v, memory_order_relaxed)
+
+void pace_init(struct pace *p)
+{
+    SET(p, expect, 1);
+    SET(p, here, false);
+    SET(p, until, 0);
+    SET(p, seen, 0);
+    SET(p, idle, 0);
+    SET(p, full, 0);
+    SET(p, probe, PROBE_MIN);
+}
+
+static enum pace_advice wait_on(struct pace *p, uint16_t taken, uint64_t now)
+{
+    SET(p, seen, taken);
+    atomic_store(&p->until, now + HOLD_NS);
+    return PACE_WAIT;
+}
+
+enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
+{
+    unsigned expect = GET(p, expect);
+
+    if (n >= expect)
+        return PACE_SERVE;
+    if (expect == 1)
+        return PACE_REST;
+    /* Chains leave in the order in which they came: what waits now has come
+     * since the last look, or not long before. */
+    if (taken != GET(p, seen)) {
+        SET(p, idle, 0);
+        return wait_on(p, taken, now);
+    }
+    if (now < atomic_load(&p->until))
+        return PACE_WAIT;
+    if (n != 0)
+        return PACE_SERVE;
+    if (GET(p, idle) + 1 >= IDLE_MAX) {
+        SET(p, idle, 0);
+        return PACE_REST;
+    }
+    SET(p, idle, GET(p, idle) + 1);
+    return wait_on(p, taken, now);
+}
+
+static unsigned at_most(unsigned n, unsigned max)
+{
+    return n < max ? n : max;
+}
+
+void pace_served(struct pace *p, const struct batch *b)
+{
+    unsigned max = b->heavy ? HEAVY_MAX : ENGINE_BATCH;
+    unsigned expect = GET(p, expect), there = b->n + b->left;
+
+    if (!b->gains) {
+        SET(p, expect, 1);
+        SET(p, here, false);
+        return;
+    }
+    SET(p, here, !b->heavy);
+    if (there < expect) {
+        /* It had been more, or was tried. */
+        if (GET(p, full) == 0)
+            SET(p, probe, at_most(GET(p, probe) * 2, PROBE_MAX));
+        SET(p, full, 1);
+        SET(p, expect, there);
+        return;
+    }
+    SET(p, full, GET(p, full) + 1);
+    if (there > expect) {
+        SET(p, expect, at_most(there, max));
+        SET(p, probe, PROBE_MIN);
+    } else if (GET(p, full) > GET(p, probe)) {
+        SET(p, expect, at_most(expect * 2, max));
+        SET(p, full, 0);
+    }
+}
+
+unsigned pace_expect(const struct pace *p)
+{
+    return GET(p, expect);
+}
+
+bool pace_here(const struct pace *p)
+{
+    return GET(p, here) && GET(p, expect) >= HERE_MIN;
+}
+
+uint64_t pace_until(const struct pace *p)
+{
+    return GET(p, expect) == 1 ? 1 : atomic_load(&p->until) | 1;
+}
+
+void pace_now(struct pace *p)
+{
+    atomic_store(&p->until, 0);
+}
