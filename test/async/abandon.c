@@ -216,16 +216,18 @@ START_TEST(cipher_context_lives_on)
         op_again(&op, 2 * i + 1);
         op_finish(&op);
         op_check(&op, &scene);
+        /* One more if the first had no need to pause: its waiter has none then. */
         if (i == 0)
-            fds = count_eventfds();
+            fds = count_eventfds() + 1;
     }
     /* The completion thread lets go a moment after the last is done. */
     for (unsigned ms = 0; ms < 5000 && (scene_stat(&scene, "live-in-flight") != 0 ||
-                                        scene_stat(&scene, "live-waiters") != 1 ||
+                                        scene_stat(&scene, "live-waiters") > 1 ||
                                         scene_stat(&scene, "live-requests") != 1);
          ms++)
         sleep_us(1000);
-    ck_assert_uint_eq(scene_stat(&scene, "live-waiters"), 1);
+    /* None where the last was done before it could pause. */
+    ck_assert_uint_le(scene_stat(&scene, "live-waiters"), 1);
     ck_assert_uint_eq(scene_stat(&scene, "live-requests"), 1);
     ck_assert_uint_le(count_eventfds(), fds);
     op_fini(&op);

@@ -3,14 +3,16 @@
 #include <openssl/async.h>
 #include <openssl/err.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "support/scene.h"
 
 #define SLOW "emulator_latency_us = 2000\n"
 /* One queue of eight descriptors with a backlog of 32. */
-#define NARROW "emulator_fault = queues:1\nqueue_size = 8\nemulator_latency_us = 100000\n"
-#define ROOM   40u
-#define CROWD  96u
+#define NARROW    "emulator_fault = queues:1\nqueue_size = 8\nemulator_latency_us = 100000\n"
+#define NARROW_MS 100u
+#define ROOM      40u
+#define CROWD     96u
 
 static struct scene scene;
 static struct op crowd[CROWD];
@@ -60,6 +62,46 @@ static void gather_crowd(void)
         op_again(&crowd[i], 200 + i);
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/*
+ * Steps all of the crowd, so that ROOM have it and the others have none. On a
+ * machine so busy that the first are done before the last come, there is room
+ * for those: then all over again, with a new device.
+ */
+static void fill_room(void (*open)(struct scene *sc, const char *settings), struct caller *callers)
+{
+    uint64_t begin, ms = NARROW_MS;
+
+    for (unsigned tries = 0; tries < 50; tries++) {
+        open(&scene, NARROW);
+        gather_crowd();
+        begin = now_ms();
+        for (unsigned i = 0; i < CROWD; i++) {
+            if (callers != NULL) {
+                caller_init(&callers[i]);
+                ASYNC_WAIT_CTX_set_callback(crowd[i].wait, caller_call, &callers[i]);
+            }
+            op_step(&crowd[i]);
+        }
+        ms = now_ms() - begin;
+        if (ms < NARROW_MS / 2)
+            return;
+        for (unsigned i = 0; i < CROWD; i++) {
+            op_finish(&crowd[i]);
+            op_fini(&crowd[i]);
+        }
+        scene_close(&scene);
+    }
+    ck_abort_msg("%u steps take %lu ms", CROWD, (unsigned long)ms);
+}
+
 static void dismiss_crowd(void)
 {
     for (unsigned i = 0; i < CROWD; i++) {
@@ -73,10 +115,9 @@ static void dismiss_crowd(void)
 
 START_TEST(eagain_without_room)
 {
-    scene_open(&scene, NARROW);
-    gather_crowd();
+    fill_room(scene_open, NULL);
     for (unsigned i = 0; i < CROWD; i++) {
-        ck_assert_int_eq(op_step(&crowd[i]), ASYNC_PAUSE);
+        ck_assert_int_eq(crowd[i].ret, -1);
         ck_assert_int_eq(status_of(&crowd[i]), i < ROOM ? ASYNC_STATUS_OK : ASYNC_STATUS_EAGAIN);
     }
     /* Nothing wakes a job that cannot go on, nor does it help to try. */
@@ -99,10 +140,7 @@ END_TEST
  * this thread: room alone wakes it. */
 START_TEST(room_wakes)
 {
-    scene_open(&scene, NARROW);
-    gather_crowd();
-    for (unsigned i = 0; i < CROWD; i++)
-        op_step(&crowd[i]);
+    fill_room(scene_open, NULL);
     ck_assert(op_readable(&crowd[CROWD - 1], 10000));
     ck_assert_int_eq(op_step(&crowd[CROWD - 1]), ASYNC_PAUSE);
     ck_assert_int_eq(status_of(&crowd[CROWD - 1]), ASYNC_STATUS_OK);
@@ -118,13 +156,9 @@ START_TEST(no_callback_with_eagain)
     static struct caller callers[CROWD];
     unsigned left = CROWD;
 
-    scene_open(&scene, NARROW);
-    gather_crowd();
-    for (unsigned i = 0; i < CROWD; i++) {
-        caller_init(&callers[i]);
-        ASYNC_WAIT_CTX_set_callback(crowd[i].wait, caller_call, &callers[i]);
-        ck_assert_int_eq(op_step(&crowd[i]), ASYNC_PAUSE);
-    }
+    fill_room(scene_open, callers);
+    for (unsigned i = 0; i < CROWD; i++)
+        ck_assert_int_eq(crowd[i].ret, -1);
     /* Twice as long as a request takes: room has come. */
     sleep_us(250000);
     for (unsigned i = ROOM; i < CROWD; i++)
@@ -150,10 +184,9 @@ END_TEST
 /* With software behind it there is no EAGAIN. */
 START_TEST(software_instead_of_eagain)
 {
-    scene_open_fallback(&scene, NARROW);
-    gather_crowd();
+    fill_room(scene_open_fallback, NULL);
     for (unsigned i = 0; i < CROWD; i++) {
-        ck_assert_int_eq(op_step(&crowd[i]), i < ROOM ? ASYNC_PAUSE : ASYNC_FINISH);
+        ck_assert_int_eq(crowd[i].ret == -1, i < ROOM);
         ck_assert_int_eq(status_of(&crowd[i]), ASYNC_STATUS_OK);
     }
     for (unsigned i = 0; i < CROWD; i++) {
