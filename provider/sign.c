@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/proverr.h>
 
 #include "provider.h"
 #include "stats.h"
@@ -76,6 +77,7 @@ static void *dupctx(void *vctx)
     if (ctx == NULL)
         return NULL;
     ctx->key = key_ref(from->key);
+    ctx->settable = from->settable;
     if (from->md != NULL && EVP_MD_up_ref(from->md))
         ctx->md = from->md;
     if (from->mdctx != NULL) {
@@ -225,8 +227,9 @@ static int start_digest(struct sign_ctx *ctx, const OSSL_PARAM params[])
 
 typedef int digest_init_fn(void *ctx, const char *mdname, void *provkey, const OSSL_PARAM params[]);
 
-static int digest_init(struct sign_ctx *ctx, digest_init_fn *twin_init, const char *mdname,
-                       struct key *key, const OSSL_PARAM params[])
+/* The second initialisation keeps key and digest of the first, see sign.h. */
+static int digest_init(struct sign_ctx *ctx, digest_init_fn *twin_digest_init, init_fn *twin_init,
+                       const char *mdname, struct key *key, const OSSL_PARAM params[])
 {
     OSSL_PARAM *copy;
     int ok;
@@ -235,10 +238,11 @@ static int digest_init(struct sign_ctx *ctx, digest_init_fn *twin_init, const ch
         return 0;
     EVP_MD_CTX_free(ctx->mdctx);
     ctx->mdctx = NULL;
-    ok = twin_init(ctx->twin, mdname, key != NULL ? key->twin : NULL, params);
+    ok = twin_digest_init(ctx->twin, mdname, key != NULL ? key->twin : NULL, params);
     if (ok) {
         take_key(ctx, key);
-        ok = start_digest(ctx, params);
+        ctx->settable = ctx->alg->twin->settable_ctx_params(ctx->twin, NULL);
+        ok = twin_init(ctx->twin, NULL, params) && start_digest(ctx, params);
     }
     OPENSSL_free(copy);
     return ok;
@@ -249,7 +253,8 @@ static int digest_sign_init(void *vctx, const char *mdname, void *provkey,
 {
     struct sign_ctx *ctx = vctx;
 
-    return digest_init(ctx, ctx->alg->twin->digest_sign_init, mdname, provkey, params);
+    return digest_init(ctx, ctx->alg->twin->digest_sign_init, ctx->alg->twin->sign_init, mdname,
+                       provkey, params);
 }
 
 static int digest_verify_init(void *vctx, const char *mdname, void *provkey,
@@ -257,7 +262,8 @@ static int digest_verify_init(void *vctx, const char *mdname, void *provkey,
 {
     struct sign_ctx *ctx = vctx;
 
-    return digest_init(ctx, ctx->alg->twin->digest_verify_init, mdname, provkey, params);
+    return digest_init(ctx, ctx->alg->twin->digest_verify_init, ctx->alg->twin->verify_init, mdname,
+                       provkey, params);
 }
 
 static int digest_update(void *vctx, const unsigned char *data, size_t datalen)
@@ -305,13 +311,32 @@ static const OSSL_PARAM *gettable_ctx_params(void *vctx, const struct sign_alg *
     return alg->twin->gettable_ctx_params(ctx != NULL ? ctx->twin : NULL, NULL);
 }
 
+/* While digesting, the digest stays what it is. */
+static bool same_digest(const struct sign_ctx *ctx, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *name, *size;
+    size_t n;
+
+    if (ctx->mdctx == NULL || params == NULL)
+        return true;
+    name = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_DIGEST);
+    size = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_DIGEST_SIZE);
+    if ((name == NULL ||
+         (name->data_type == OSSL_PARAM_UTF8_STRING && EVP_MD_is_a(ctx->md, name->data))) &&
+        (size == NULL ||
+         (OSSL_PARAM_get_size_t(size, &n) && n == (size_t)EVP_MD_get_size(ctx->md))))
+        return true;
+    ERR_raise(ERR_LIB_PROV, PROV_R_DIGEST_NOT_ALLOWED);
+    return false;
+}
+
 static int set_ctx_params(void *vctx, const OSSL_PARAM params[])
 {
     struct sign_ctx *ctx = vctx;
     OSSL_PARAM *copy;
     int ok;
 
-    if (ctx == NULL || !twin_params(&params, &copy))
+    if (ctx == NULL || !same_digest(ctx, params) || !twin_params(&params, &copy))
         return 0;
     ok = ctx->alg->twin->set_ctx_params(ctx->twin, params);
     OPENSSL_free(copy);
@@ -322,6 +347,8 @@ static const OSSL_PARAM *settable_ctx_params(void *vctx, const struct sign_alg *
 {
     struct sign_ctx *ctx = vctx;
 
+    if (ctx != NULL && ctx->mdctx != NULL)
+        return ctx->settable;
     return alg->twin->settable_ctx_params(ctx != NULL ? ctx->twin : NULL, NULL);
 }
 

@@ -4,9 +4,10 @@
  * done in software are the twin's; data to be digested is digested here, since
  * a twin that does so would not give the digest out, only a signature.
  *
- * The twin is nevertheless initialised as for digesting: that is what its
- * rules for parameters go by. Its sign and verify take a digest in that state,
- * too: its own final functions call them.
+ * The twin is nevertheless initialised as for digesting first, since that is
+ * what its rules for the digest go by, and then once more, as for taking
+ * digests: from OpenSSL 3.4 on its sign and verify would else digest what they
+ * are given, which is a digest already.
  */
 #ifndef VCRYPTO_SIGN_H
 #define VCRYPTO_SIGN_H
@@ -36,8 +37,9 @@ struct sign_ctx {
     const struct sign_alg *alg;
     struct key *key;
     void *twin;
-    EVP_MD *md;        /* the digest last used, so that it is not fetched each time */
-    EVP_MD_CTX *mdctx; /* NULL: not digesting */
+    EVP_MD *md;                 /* the digest last used, so that it is not fetched each time */
+    EVP_MD_CTX *mdctx;          /* NULL: not digesting */
+    const OSSL_PARAM *settable; /* while digesting: the twin's list */
     struct offload *offload;
     uint8_t *work; /* see sign_work */
     size_t work_len;

@@ -125,6 +125,7 @@ START_TEST(digest_is_settled)
 {
     EVP_PKEY *key = key_of(_i);
     const char *const queries[] = {THEIRS, OURS};
+    bool listed[2];
 
     for (unsigned i = 0; i < 2; i++) {
         EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -138,10 +139,13 @@ START_TEST(digest_is_settled)
             EVP_DigestSignInit_ex(ctx, &pctx, "SHA256", s.libctx, queries[i], key, NULL), 1);
         ck_assert_int_ne(EVP_PKEY_CTX_set_params(pctx, set), 1);
         ERR_clear_error();
-        ck_assert_ptr_null(OSSL_PARAM_locate_const(EVP_PKEY_CTX_settable_params(pctx),
-                                                   OSSL_SIGNATURE_PARAM_DIGEST));
+        listed[i] = OSSL_PARAM_locate_const(EVP_PKEY_CTX_settable_params(pctx),
+                                            OSSL_SIGNATURE_PARAM_DIGEST) != NULL;
+        /* From OpenSSL 3.4 on ECDSA lists it all the same. */
+        ck_assert(!listed[i] || _i >= P256);
         EVP_MD_CTX_free(ctx);
     }
+    ck_assert(listed[0] == listed[1]);
     EVP_PKEY_free(key);
 }
 END_TEST

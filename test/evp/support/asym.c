@@ -120,6 +120,18 @@ size_t asym_sign(const struct support *s, const char *query, EVP_PKEY *key,
     return ok ? siglen : 0;
 }
 
+/* From OpenSSL 3.4 on EVP notes that a provider refused, without being asked;
+ * a wrong signature is an answer, and leaves nothing else. */
+static void forget_refusal(void)
+{
+#ifdef EVP_R_PROVIDER_SIGNATURE_FAILURE
+    unsigned long e = ERR_peek_error();
+
+    if (ERR_GET_LIB(e) == ERR_LIB_EVP && ERR_GET_REASON(e) == EVP_R_PROVIDER_SIGNATURE_FAILURE)
+        ERR_get_error();
+#endif
+}
+
 bool asym_verify(const struct support *s, const char *query, EVP_PKEY *key,
                  const struct asym_scheme *scheme, const void *tbs, size_t len, const uint8_t *sig,
                  size_t siglen)
@@ -127,6 +139,8 @@ bool asym_verify(const struct support *s, const char *query, EVP_PKEY *key,
     EVP_PKEY_CTX *ctx = asym_context(s, query, key, false, scheme);
     bool ok = ctx != NULL && EVP_PKEY_verify(ctx, sig, siglen, tbs, len) == 1;
 
+    if (!ok)
+        forget_refusal();
     EVP_PKEY_CTX_free(ctx);
     return ok;
 }
@@ -153,6 +167,8 @@ bool asym_digest_verify(const struct support *s, const char *query, EVP_PKEY *ke
     bool ok = EVP_DigestVerifyInit_ex(ctx, &pctx, scheme->md, s->libctx, query, key, NULL) == 1 &&
               set_scheme(pctx, scheme) && EVP_DigestVerify(ctx, sig, siglen, msg, len) == 1;
 
+    if (!ok)
+        forget_refusal();
     EVP_MD_CTX_free(ctx);
     return ok;
 }
