@@ -13,7 +13,8 @@ struct cipher_gcm {
     /* IV_SET: for the next message; IV_IN_USE: of the message under way;
      * IV_SPENT: that message has ended, and its IV must not serve another. */
     enum { IV_NONE, IV_SET, IV_IN_USE, IV_SPENT } iv_state;
-    bool iv_gen; /* the fixed part is set: IVs may be generated */
+    bool iv_gen;    /* the fixed part is set: IVs may be generated */
+    bool iv_random; /* (part of) an IV came from the random generator */
     uint8_t iv[AEAD_IV_MAX];
     size_t iv_len;
 

@@ -20,7 +20,8 @@
 static int random_bytes(struct cipher_gcm *c, uint8_t *out, size_t len)
 {
     /* The generator of our own library context never comes back to us. */
-    return RAND_bytes_ex(c->aead.base.prov->software.libctx, out, len, 0) > 0;
+    c->iv_random = RAND_bytes_ex(c->aead.base.prov->software.libctx, out, len, 0) > 0;
+    return c->iv_random;
 }
 
 int gcm_iv_random(struct cipher_gcm *c)

@@ -9,6 +9,9 @@
 #include "cipher_gcm.h"
 #include "params.h"
 
+/* OSSL_CIPHER_PARAM_AEAD_IV_GENERATED, where libcrypto has it: from 3.4 on. */
+#define IV_GENERATED "iv-generated"
+
 static int fail(int reason)
 {
     ERR_raise(ERR_LIB_PROV, reason);
@@ -26,6 +29,9 @@ const OSSL_PARAM *cipher_gcm_gettable_ctx_params(void *cctx, void *provctx)
         OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, 0),
         OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD_PAD, NULL),
         OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_GET_IV_GEN, NULL, 0),
+#ifdef OSSL_CIPHER_PARAM_AEAD_IV_GENERATED
+        OSSL_PARAM_uint(IV_GENERATED, NULL),
+#endif
         OSSL_PARAM_END,
     };
 
@@ -101,7 +107,8 @@ int cipher_gcm_get_ctx_params(void *vctx, OSSL_PARAM params[])
            get_iv(c, params, OSSL_CIPHER_PARAM_IV) &&
            get_iv(c, params, OSSL_CIPHER_PARAM_UPDATED_IV) &&
            params_put_size(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD_PAD, c->tls_pad) &&
-           get_tag(c, params) && get_iv_gen(c, params);
+           params_put_uint(params, IV_GENERATED, c->iv_random) && get_tag(c, params) &&
+           get_iv_gen(c, params);
 }
 
 static int set_tag(struct cipher_gcm *c, const OSSL_PARAM params[])

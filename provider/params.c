@@ -45,8 +45,12 @@ int params_put_octets(OSSL_PARAM params[], const char *key, const void *buf, siz
 {
     OSSL_PARAM *p = OSSL_PARAM_locate(params, key);
 
-    return p == NULL || put_result(OSSL_PARAM_set_octet_ptr(p, buf, len) ||
-                                   OSSL_PARAM_set_octet_string(p, buf, len));
+    if (p == NULL)
+        return 1;
+    /* Trying both would leave an error behind: libssl takes it for a failure. */
+    return put_result(p->data_type == OSSL_PARAM_OCTET_PTR
+                          ? OSSL_PARAM_set_octet_ptr(p, buf, len)
+                          : OSSL_PARAM_set_octet_string(p, buf, len));
 }
 
 int params_take_uint(const OSSL_PARAM params[], const char *key, unsigned *val, bool *given)

@@ -115,13 +115,13 @@ START_TEST(rsa_decryption)
     load(f, "");
     key = asym_rsa(&s, 2048);
     memcpy(block + 1, digest, 32);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = asym_rejects_implicitly(&s) ? 1 : 0, n = 1; i < 3; i++, n++) {
         size_t len = paddings[i] == RSA_NO_PADDING ? 256 : 33;
 
         ck_assert_uint_eq(crypt(key, paddings[i], THEIRS, block, len, want), 256);
         ck_assert_uint_eq(crypt(key, paddings[i], OURS, want, 256, sig), len);
         ck_assert_mem_eq(sig, block, len);
-        counted(f, i + 1);
+        counted(f, n);
     }
     EVP_PKEY_free(key);
     support_unload(&s);

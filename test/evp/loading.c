@@ -162,7 +162,9 @@ START_TEST(test_random_generator)
     ck_assert_int_eq(
         RAND_set_DRBG_type(s.libctx, "CTR-DRBG", "?provider=vcrypto", "AES-256-CTR", NULL), 1);
     ck_assert_int_eq(RAND_bytes_ex(s.libctx, buf, sizeof(buf), 0), 1);
-    ck_assert_uint_gt(support_stat(&s, "vcrypto-contexts"), 0);
+    /* Later a generator takes its ciphers from its own provider only. */
+    if (OpenSSL_version_num() < 0x30100000)
+        ck_assert_uint_gt(support_stat(&s, "vcrypto-contexts"), 0);
     support_unload(&s);
 }
 END_TEST

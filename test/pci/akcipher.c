@@ -3,6 +3,7 @@
  * without REVISION_1. */
 #include <check.h>
 #include <endian.h>
+#include <openssl/core_names.h>
 #include <string.h>
 
 #include "support.h"
@@ -79,6 +80,21 @@ START_TEST(rsa_pkcs1)
 }
 END_TEST
 
+/* An error; or, where libcrypto rejects implicitly, random data that only the
+ * key's owner can tell from any other text. */
+static void wrong_padding(const struct operation *op)
+{
+#ifdef OSSL_ASYM_CIPHER_PARAM_IMPLICIT_REJECTION
+    uint32_t len;
+
+    ck_assert_uint_eq(run(op, &len), VIRTIO_CRYPTO_OK);
+    ck_assert_uint_le(len, SIZE - 11 + 1);
+    ck_assert_mem_ne(out, sig, SIZE - 11);
+#else
+    ak_answers(op, VIRTIO_CRYPTO_ERR, 0);
+#endif
+}
+
 START_TEST(rsa_encryption)
 {
     uint8_t crypted[SIZE];
@@ -100,7 +116,7 @@ START_TEST(rsa_encryption)
     ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
     crypted[5] ^= 1;
     op = OP(DECRYPT, id, crypted, SIZE, SIZE);
-    ak_answers(&op, VIRTIO_CRYPTO_ERR, 0);
+    wrong_padding(&op);
     foreign_close(&f);
 }
 END_TEST

@@ -173,6 +173,19 @@ bool asym_digest_verify(const struct support *s, const char *query, EVP_PKEY *ke
     return ok;
 }
 
+bool asym_rejects_implicitly(const struct support *s)
+{
+    EVP_PKEY *key = asym_rsa(s, 2048);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(s->libctx, key, THEIRS);
+    bool does;
+
+    ck_assert_int_eq(EVP_PKEY_decrypt_init(ctx), 1);
+    does = OSSL_PARAM_locate_const(EVP_PKEY_CTX_settable_params(ctx), "implicit-rejection") != NULL;
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    return does;
+}
+
 size_t asym_md_size(const struct support *s, const char *md)
 {
     EVP_MD *found = EVP_MD_fetch(s->libctx, md, NULL);

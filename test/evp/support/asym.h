@@ -72,6 +72,10 @@ bool asym_digest_verify(const struct support *s, const char *query, EVP_PKEY *ke
                         const struct asym_scheme *scheme, const void *msg, size_t len,
                         const uint8_t *sig, size_t siglen);
 
+/* Whether libcrypto answers wrong PKCS#1 padding with random data; then such
+ * decryption is never the device's. */
+bool asym_rejects_implicitly(const struct support *s);
+
 size_t asym_md_size(const struct support *s, const char *md);
 
 /* Loads the provider, and starts counting. */
