@@ -118,7 +118,7 @@ static uint64_t work(struct device *dev, bool changed)
     if (dev->ops->service(dev, changed) != 0)
         device_fail(dev);
     for (unsigned i = 0; i < dev->nqueues; i++)
-        done += queue_reap(&dev->queues[i], true);
+        done += queue_reap(&dev->queues[i], QUEUE_THREAD);
     if (done != 0)
         dev->backoff = 0;
     now = device_now();
@@ -130,22 +130,30 @@ static uint64_t work(struct device *dev, bool changed)
     return failed(dev) ? now : next;
 }
 
-/* Without a deadline there is nothing in flight, or it came just now: see
- * device.h at idle. */
-static int timeout_ms(struct device *dev, uint64_t next)
+/* Between looks at the rings, where there are no interrupts. */
+#define POLL_NS 50000u
+#define FOREVER UINT64_MAX
+
+/* How long to sleep, ns. Without a deadline there is nothing in flight, or it
+ * came just now: see device.h at idle. */
+static uint64_t sleep_ns(struct device *dev, uint64_t next)
 {
+    bool polls = dev->cfg.completion == HW_COMPLETION_POLL && !failed(dev);
     uint64_t now;
 
     if (next == 0) {
         atomic_store(&dev->idle, true);
         if (atomic_load(&dev->in_flight) == 0)
-            return -1;
+            return FOREVER;
         /* In flight without a deadline: between hw_submit and its queue. */
         atomic_store(&dev->idle, false);
-        return 1;
+        return polls ? POLL_NS : 1000000;
     }
+    if (polls)
+        return POLL_NS;
     now = device_now();
-    return next <= now ? 0 : (int)((next - now) / 1000000u) + 1;
+    /* A clock as coarse as that is not to be waited for by a hair's breadth. */
+    return next <= now ? 0 : next - now + 1000000;
 }
 
 /* What the bus says of the function itself. */
@@ -160,11 +168,13 @@ static void bus_events(struct device *dev)
 }
 
 /* Waits for something to do. Returns whether a configuration interrupt came. */
-static bool wait_for_work(struct device *dev, int timeout)
+static bool wait_for_work(struct device *dev, uint64_t ns)
 {
     struct pollfd fds[DEVICE_IRQS_MAX + 2];
     nfds_t n = 0, first_irq;
     bool changed = false, bus = dev->transport != NULL && dev->transport->ops->events != NULL;
+    struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000u),
+                          .tv_nsec = (long)(ns % 1000000000u)};
     int rc;
 
     fds[n++] = (struct pollfd){.fd = dev->wake_fd, .events = POLLIN};
@@ -174,7 +184,7 @@ static bool wait_for_work(struct device *dev, int timeout)
     first_irq = n;
     for (unsigned i = 0; dev->transport != NULL && i < dev->nirqs; i++)
         fds[n++] = (struct pollfd){.fd = dev->irq_fds[i], .events = POLLIN};
-    rc = poll(fds, n, timeout);
+    rc = ppoll(fds, n, ns == FOREVER ? NULL : &ts, NULL);
     atomic_store(&dev->idle, false);
     if (rc <= 0)
         return false;
@@ -199,10 +209,10 @@ static void *run(void *arg)
 
     prctl(PR_SET_NAME, "vcrypto-done");
     while (!atomic_load(&dev->stopping)) {
-        int timeout = timeout_ms(dev, work(dev, changed));
+        uint64_t ns = sleep_ns(dev, work(dev, changed));
 
         if (!atomic_load(&dev->stopping))
-            changed = wait_for_work(dev, timeout);
+            changed = wait_for_work(dev, ns);
     }
     if (dev->self_close) {
         pthread_detach(pthread_self());
@@ -240,5 +250,5 @@ void completion_poll(struct device *dev)
     if (!failed(dev) && dev->ops->service(dev, true) != 0)
         device_fail(dev);
     for (unsigned i = 0; i < dev->nqueues; i++)
-        (void)queue_reap(&dev->queues[i], true);
+        (void)queue_reap(&dev->queues[i], QUEUE_THREAD);
 }

@@ -44,6 +44,7 @@ struct queue {
     atomic_uint backlog_len;
     atomic_bool has_starved;
     bool unkicked;         /* chains were added without a doorbell */
+    unsigned apart;        /* in ring, overdue or backlog: to be completed by the thread */
     unsigned silent;       /* timeouts since the last completion */
     uint64_t hungry_until; /* nobody is told of room before: memory is short */
     /* Those about to ring the doorbell, lock released: counted under the lock

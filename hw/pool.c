@@ -281,7 +281,7 @@ unsigned hw_poll(struct hw_pool *pool)
     if (a == NULL || a->generation != hw_generation())
         return 0;
     for (unsigned i = 0; i < a->n; i++) {
-        n += queue_reap(&a->dev[i]->queues[thread_slot() % a->dev[i]->nqueues], false);
+        n += queue_reap(&a->dev[i]->queues[thread_slot() % a->dev[i]->nqueues], QUEUE_POLL);
         atomic_fetch_add_explicit(&a->dev[i]->polls, 1, memory_order_relaxed);
     }
     return n;

@@ -108,18 +108,34 @@ static int enqueue_locked(struct queue *q, struct request *r, bool accepted)
     return 0;
 }
 
+/* Lock held. Whether who rings the doorbell looks for what is done, too: a
+ * device that works while it is rung needs no interrupt then. */
+static bool may_reap(const struct queue *q)
+{
+    return q->apart == 0 && q->dev->cfg.completion == HW_COMPLETION_ADAPTIVE && !q->dev->probing;
+}
+
 int queue_enqueue(struct queue *q, struct request *r, bool accepted, bool more)
 {
-    bool kick = false;
+    bool kick = false, reap = false;
     int rc;
 
     pthread_mutex_lock(&q->lock);
     rc = enqueue_locked(q, r, accepted);
+    if (rc == 0)
+        q->apart += r->pub.apart;
     if (rc == 0 && !more)
         kick = want_kick(q);
+    if (kick && may_reap(q)) {
+        reap = true;
+        q->dev->ops->irq_off(q);
+    }
     pthread_mutex_unlock(&q->lock);
     if (kick)
         kick_now(q);
+    /* Interrupts are on again afterwards. */
+    if (reap)
+        (void)queue_reap(q, QUEUE_CALLER);
     if (rc != 0 && accepted) {
         request_finish(r, rc);
         rc = 0;
@@ -209,6 +225,7 @@ static void refill(struct queue *q, struct request_list *done)
         set_backlog(q, backlog(q) - 1);
         if (rc == 0)
             continue;
+        q->apart -= r->pub.apart;
         r->pub.status = rc;
         r->pub.result_len = 0;
         TAILQ_INSERT_TAIL(done, r, link);
@@ -228,6 +245,7 @@ static unsigned take_batch(struct queue *q, struct request_list *done,
         bool late = r->place == REQUEST_OVERDUE;
 
         TAILQ_REMOVE(late ? &q->overdue : &q->ring, r, link);
+        q->apart -= r->pub.apart;
         TAILQ_INSERT_TAIL(late ? reclaimed : done, r, link);
         COUNT(q, completions);
         if (status != 0 && status != -EBADMSG && status != -EKEYREJECTED)
@@ -259,9 +277,34 @@ static void finish_batch(struct request_list *done, struct request_list *reclaim
     }
 }
 
-unsigned queue_reap(struct queue *q, bool rearm)
+/* Lock held: interrupts are on again; who reaps is to go on where something
+ * came meanwhile. */
+static bool rearm(struct queue *q, enum queue_reaper who)
 {
-    const struct driver_ops *ops;
+    return who != QUEUE_POLL && q->dev->cfg.completion != HW_COMPLETION_POLL &&
+           q->dev->ops->irq_on(q);
+}
+
+/* Lock held. One round; whether there is to be another. */
+static bool reap_locked(struct queue *q, enum queue_reaper who, struct request_list *done,
+                        struct request_list *reclaimed, struct request_list *fed, unsigned *n)
+{
+    *n = 0;
+    if (who != QUEUE_THREAD && q->apart != 0) {
+        if (rearm(q, who))
+            device_wake(q->dev);
+        return false;
+    }
+    if (who != QUEUE_POLL)
+        q->dev->ops->irq_off(q);
+    *n = take_batch(q, done, reclaimed);
+    refill(q, done);
+    feed_locked(q, fed);
+    return (who != QUEUE_POLL && *n != 0) || rearm(q, who);
+}
+
+unsigned queue_reap(struct queue *q, enum queue_reaper who)
+{
     unsigned total = 0, n;
     bool again;
 
@@ -272,19 +315,13 @@ unsigned queue_reap(struct queue *q, bool rearm)
         bool kick;
 
         pthread_mutex_lock(&q->lock);
+        /* A device that was never there has no driver. */
         if (atomic_load_explicit(&q->dev->state, memory_order_acquire) != DEVICE_RUNNING) {
             pthread_mutex_unlock(&q->lock);
             break;
         }
-        /* Not before: a device that was never there has no driver. */
-        ops = q->dev->ops;
-        if (rearm)
-            ops->irq_off(q);
-        n = take_batch(q, &done, &reclaimed);
-        refill(q, &done);
-        feed_locked(q, &fed);
+        again = reap_locked(q, who, &done, &reclaimed, &fed, &n);
         kick = want_kick(q);
-        again = rearm && (n != 0 || ops->irq_on(q));
         pthread_mutex_unlock(&q->lock);
         if (kick)
             kick_now(q);
@@ -373,6 +410,7 @@ uint64_t queue_deadlines(struct queue *q, uint64_t now)
     TAILQ_FOREACH(r, &unplaced, link)
     {
         set_backlog(q, backlog(q) - 1);
+        q->apart -= r->pub.apart;
         COUNT(q, timeouts);
     }
     expire(&q->starved, now, &hungry);
@@ -405,6 +443,7 @@ void queue_drain(struct queue *q, int status)
     set_backlog(q, 0);
     atomic_store_explicit(&q->has_starved, false, memory_order_relaxed);
     q->unkicked = false;
+    q->apart = 0;
     q->silent = 0;
     pthread_mutex_unlock(&q->lock);
     /* None comes any more: the device is out of service. */

@@ -28,9 +28,17 @@ void queue_starve(struct queue *q, struct request *r, bool memory);
 /* Lets those that wait for room try again. */
 void queue_feed(struct queue *q);
 
-/* Finishes what the device completed. Returns how many. rearm: until nothing
- * is left, and with the interrupt on at the end. */
-unsigned queue_reap(struct queue *q, bool rearm);
+/* Who reaps. All but POLL do until nothing is left, and switch the interrupt on
+ * at the end. */
+enum queue_reaper {
+    QUEUE_THREAD, /* the completion thread */
+    QUEUE_CALLER, /* who has just rung the doorbell */
+    QUEUE_POLL,   /* hw_poll */
+};
+
+/* Finishes what the device completed. Returns how many: none where there are
+ * requests that only the completion thread may finish. */
+unsigned queue_reap(struct queue *q, enum queue_reaper who);
 
 /* Tells the owners of late requests; now in ns. Returns the next deadline, 0:
  * none. Fails a device that has gone silent. */

@@ -70,8 +70,8 @@ static bool same(const struct device *dev, const char *spec, const char *name,
     const struct hw_config *c = &dev->cfg;
 
     return strcmp(dev->spec, spec) == 0 && strcmp(dev->name, name) == 0 &&
-           c->queue_size == cfg->queue_size && c->timeout_ms == cfg->timeout_ms &&
-           c->emulator_threads == cfg->emulator_threads &&
+           c->completion == cfg->completion && c->queue_size == cfg->queue_size &&
+           c->timeout_ms == cfg->timeout_ms && c->emulator_threads == cfg->emulator_threads &&
            c->emulator_latency_us == cfg->emulator_latency_us &&
            same_string(c->emulator_fault, cfg->emulator_fault);
 }

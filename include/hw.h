@@ -35,12 +35,17 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+/* How completions are noticed. Adaptive: by interrupts, and by whoever rings a
+ * doorbell, who looks what is done before he goes on. */
+enum hw_completion { HW_COMPLETION_ADAPTIVE, HW_COMPLETION_INTERRUPT, HW_COMPLETION_POLL };
+
 /* Configuration, already checked by provider/config.c. Strings are copied. */
 struct hw_config {
     const char *device;           /* comma-separated list, see openssl.cnf */
     const char *emulator_fault;   /* NULL or "none": no faults */
     unsigned queue_size;          /* descriptors per virtqueue, a power of two */
     unsigned timeout_ms;          /* answer expected within this time */
+    uint8_t completion;           /* enum hw_completion */
     unsigned emulator_threads;    /* 1 to 64 */
     unsigned emulator_latency_us; /* added to each emulated request */
     /* Told in a line what becomes of a device while it is in use. Any thread,
@@ -156,6 +161,10 @@ struct hw_request {
      */
     void (*complete)(struct hw_request *req);
     bool wait_for_room; /* see hw_submit */
+    /* complete() may want a lock that the caller of hw_submit or hw_poll holds,
+     * whosever request that was: it runs on the completion thread. -EAGAIN is
+     * told wherever it is found. */
+    bool apart;
 
     /* Result, valid from complete() on. See hw_submit for status. */
     int status;

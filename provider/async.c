@@ -165,6 +165,15 @@ void async_end(struct flight *f)
     f->waiter = NULL;
 }
 
+bool async_calls_back(const struct flight *f)
+{
+    ASYNC_callback_fn callback = NULL;
+    void *arg;
+
+    return f->waiter != NULL && ASYNC_WAIT_CTX_get_callback(f->waiter->wctx, &callback, &arg) &&
+           callback != NULL;
+}
+
 bool async_over(const struct flight *f)
 {
     uint32_t state = atomic_load_explicit(&f->state, memory_order_acquire);

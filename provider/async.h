@@ -67,6 +67,10 @@ void async_on_forsaken(struct flight *f, void (*forsake)(void *arg), void *arg);
 bool async_wait(struct flight *f, struct hw_pool *pool);
 /* After async_wait, or when nothing was submitted: lets the waiter go. */
 void async_end(struct flight *f);
+/* Whether it may end in a callback of the application's, of which nothing is
+ * known: see hw_request's apart. */
+bool async_calls_back(const struct flight *f);
+
 /* Whether the completion side has said its last word, or was never asked: not
  * so where a job was abandoned in a pause and its context lives on. */
 bool async_over(const struct flight *f);

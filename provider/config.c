@@ -14,8 +14,7 @@ struct key;
 
 struct choice {
     const char *word;
-    bool value;
-    bool built;
+    uint8_t value; /* of a bool or an enumeration in one byte */
 };
 
 /*
@@ -33,17 +32,14 @@ struct key {
     int (*check)(struct provctx *prov, const struct key *key, const char *value);
 };
 
-#define NOWHERE SIZE_MAX
-#define AT(m)   offsetof(struct config, m)
+#define AT(m) offsetof(struct config, m)
 
-static const struct choice sync_choices[] = {
-    {"software", false, true}, {"offload", true, true}, {NULL, false, false}};
-static const struct choice yes_no[] = {
-    {"yes", true, true}, {"no", false, true}, {NULL, false, false}};
-static const struct choice completion_choices[] = {{"interrupt", false, true},
-                                                   {"poll", false, false},
-                                                   {"adaptive", false, false},
-                                                   {NULL, false, false}};
+static const struct choice sync_choices[] = {{"software", false}, {"offload", true}, {NULL, 0}};
+static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
+static const struct choice completion_choices[] = {{"interrupt", HW_COMPLETION_INTERRUPT},
+                                                   {"poll", HW_COMPLETION_POLL},
+                                                   {"adaptive", HW_COMPLETION_ADAPTIVE},
+                                                   {NULL, 0}};
 
 static int check_device(struct provctx *prov, const struct key *key, const char *value);
 static int check_algorithms(struct provctx *prov, const struct key *key, const char *value);
@@ -63,7 +59,8 @@ static const struct key keys[] = {
     {"sync", CHOICE, AT(sync_offload), "software", "software, offload", 0, 0, sync_choices, NULL},
     {"min_bytes", TEXT, AT(min_bytes), NULL,
      "a comma-separated list of: N, NAME:N, NAME:enc:N, NAME:dec:N", 0, 0, NULL, check_min_bytes},
-    {"completion", CHOICE, NOWHERE, "interrupt", "interrupt", 0, 0, completion_choices, NULL},
+    {"completion", CHOICE, AT(hw.completion), "adaptive", "adaptive, interrupt, poll", 0, 0,
+     completion_choices, NULL},
     {"queue_size", POWER_OF_TWO, AT(hw.queue_size), "256", NULL, 8, 256, NULL, NULL},
     NUM("timeout_ms", hw.timeout_ms, "2000", 1, 3600000),
     {"fallback", CHOICE, AT(fallback), "yes", "yes, no", 0, 0, yes_no, NULL},
@@ -78,11 +75,8 @@ static const struct key keys[] = {
 static int refuse(const struct provctx *prov, enum errors_reason reason, const struct key *key,
                   const char *value)
 {
-    const char *what = reason == ERRORS_NOT_BUILT ? "not built yet, " : "";
-
     if (key->accepted != NULL)
-        errors_load(prov, reason, "%s = %s: %saccepted is %s", key->name, value, what,
-                    key->accepted);
+        errors_load(prov, reason, "%s = %s: accepted is %s", key->name, value, key->accepted);
     else
         errors_load(prov, reason, "%s = %s: accepted is %s from %u to %u", key->name, value,
                     key->kind == POWER_OF_TWO ? "a power of two" : "a number", key->min, key->max);
@@ -127,10 +121,7 @@ static int set_choice(struct provctx *prov, const struct key *key, const char *v
         c++;
     if (c->word == NULL)
         return refuse(prov, ERRORS_BAD_CONFIG, key, value);
-    if (!c->built)
-        return refuse(prov, ERRORS_NOT_BUILT, key, value);
-    if (key->offset != NOWHERE)
-        *(bool *)((char *)&prov->config + key->offset) = c->value;
+    *((uint8_t *)&prov->config + key->offset) = c->value;
     return 1;
 }
 

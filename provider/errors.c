@@ -15,7 +15,6 @@
  */
 #define ERRORS(X)                                                                                  \
     X(ERRORS_BAD_CONFIG, PROV_R_INVALID_CONFIG_DATA, "bad configuration value")                    \
-    X(ERRORS_NOT_BUILT, PROV_R_NOT_SUPPORTED, "not built")                                         \
     X(ERRORS_NO_DEVICE, ERR_R_INIT_FAIL, "no usable device")                                       \
     X(ERRORS_DEVICE_FAILED, 0, "device failed")                                                    \
     X(ERRORS_TIMEOUT, 0, "device did not answer in time")                                          \

@@ -13,7 +13,6 @@ struct provctx;
 
 enum errors_reason {
     ERRORS_BAD_CONFIG = 1, /* a key has a value that is not accepted */
-    ERRORS_NOT_BUILT,      /* a key asks for what this build does not have */
     ERRORS_NO_DEVICE,      /* no configured device is usable, and fallback = no */
     ERRORS_DEVICE_FAILED,  /* the device failed, and fallback = no */
     ERRORS_TIMEOUT,        /* likewise, no answer in time */

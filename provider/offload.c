@@ -169,6 +169,7 @@ static int attempt(struct offload *off, bool *again)
     async_on_forsaken(f, forsaken, off);
     /* With software behind it nobody waits for room. */
     off->req->wait_for_room = !f->fallback;
+    off->req->apart = async_calls_back(f);
     rc = hw_submit(off->prov->pool, off->req, false);
     if (rc == -EAGAIN && off->req->wait_for_room) {
         async_no_room(f);
