@@ -60,9 +60,22 @@ PKG_CFLAGS := $(strip $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null) \
 	$(shell $(PKG_CONFIG) --cflags libpci 2>/dev/null))
 PCI_LIBS := $(shell $(PKG_CONFIG) --libs libpci 2>/dev/null || echo -lpci)
 CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto)
-TEST_LIBS = $(shell $(PKG_CONFIG) --libs check) -lssl $(CRYPTO_LIBS) $(PCI_LIBS) -ldl
+TEST_LIBS = $(shell $(PKG_CONFIG) --libs check) -lssl $(CRYPTO_LIBS) $(HW_LIBS) -ldl
 
-COMPILE = $(CC) $(STD) $(INCLUDE) $(PKG_CFLAGS) $(CPPFLAGS) $(WARN) $(if $(WERROR),-Werror) \
+# The emulator's engines beside libcrypto, each where its library is: all that
+# is empty without. Debian 12 has no .pc file of it.
+ifneq ($(IPSEC_MB),no)
+IPSEC_MB_VERSION := $(shell $(CC) $(CPPFLAGS) -E -dM -include intel-ipsec-mb.h -x c /dev/null 2>/dev/null | \
+	sed -n 's/^.define IMB_VERSION_STR "\(.*\)"/\1/p')
+endif
+comma := ,
+ENGINE_DEFS := $(if $(IPSEC_MB_VERSION),-DVCRYPTO_IPSEC_MB)
+ENGINE_LIBS := $(if $(IPSEC_MB_VERSION),-lIPSec_MB)
+ENGINE_NAMES := libcrypto$(if $(IPSEC_MB_VERSION),$(comma) IPsec-MB $(IPSEC_MB_VERSION))
+NOT_BUILT := $(if $(IPSEC_MB_VERSION),,hw/emulator/engine_ipsec_mb%)
+HW_LIBS := $(PCI_LIBS) $(ENGINE_LIBS)
+
+COMPILE = $(CC) $(STD) $(INCLUDE) $(PKG_CFLAGS) $(ENGINE_DEFS) $(CPPFLAGS) $(WARN) $(if $(WERROR),-Werror) \
 	-fPIC -fno-semantic-interposition -pthread $(HARDEN) $(SAN_FLAGS) $(CFLAGS) -MMD -MP
 LINK = $(CC) -pthread $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro -Wl,-z,now
 
@@ -73,7 +86,7 @@ say = $(if $(V),,@echo '  $(1) $(2)')
 O := $(B)/obj
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 
-HW_SRC := $(sort $(wildcard hw/*.c hw/emulator/*.c))
+HW_SRC := $(sort $(filter-out $(NOT_BUILT),$(wildcard hw/*.c hw/emulator/*.c)))
 PROVIDER_SRC := $(sort $(wildcard provider/*.c))
 PROBE_SRC := $(sort $(wildcard provider/probe/*.c))
 
@@ -89,6 +102,8 @@ SUPPORT_SRC := $(sort $(filter-out test/support/fibre_%,$(wildcard test/support/
 TEST_SRC := $(sort $(wildcard $(GROUPS:%=test/%/*.c)))
 TEST_SH := $(sort $(wildcard $(GROUPS:%=test/%/*.sh) test/cli/*.sh test/model/*.sh))
 TEST_PROGRAMS := $(TEST_SRC:%.c=$(B)/%)
+# One engine against another, with nothing around them.
+ENGINE_BENCH := test/bench/engines/engines
 # make bench: the loop and the work are the probe's.
 BENCH_OBJ = $(call objects,$(sort $(wildcard test/bench/*.c)) provider/probe/jobs.c provider/probe/work.c)
 # These run in the guest only.
@@ -109,16 +124,17 @@ SH_FILES := test/run test/speed.sh .ci/run $(wildcard test/*/*.sh)
 
 .PHONY: all
 all: $(B)/vcrypto.so $(B)/vcrypto-probe $(B)/openssl.cnf
+	$(call say,engines:,$(ENGINE_NAMES))
 
 $(B)/vcrypto.so: $(call objects,$(HW_SRC) $(PROVIDER_SRC)) provider/exports.map
 	$(call say,LD,$@)
 	$(Q)$(LINK) -shared -Wl,--version-script=provider/exports.map $(MODULE_DEFS) \
-		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS) $(PCI_LIBS)
+		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS) $(HW_LIBS)
 
 # A program of its own, with all of the module in it.
 $(B)/vcrypto-probe: $(call objects,$(PROBE_SRC) $(HW_SRC) $(PROVIDER_SRC))
 	$(call say,LD,$@)
-	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(PCI_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(HW_LIBS)
 
 $(B)/openssl.cnf: openssl.cnf.sample
 	@mkdir -p $(@D)
@@ -158,17 +174,22 @@ $(B)/bench/bench: $(BENCH_OBJ) $(FIBRE_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) -lm
 
+$(B)/bench/engines: $(O)/$(ENGINE_BENCH).o $(O)/libhw.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(HW_LIBS)
+
 $(GUEST_PROGRAMS): $(B)/%: $(O)/%.o $(O)/libhw.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(PCI_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(HW_LIBS)
 
 .SECONDARY:
 -include $(patsubst %.c,$(O)/%.d,$(HW_SRC) $(PROVIDER_SRC) $(PROBE_SRC) $(SUPPORT_SRC) $(FIBRE_SRC) $(TEST_SRC) \
-	$(GUEST_SRC) $(wildcard test/bench/*.c))
+	$(GUEST_SRC) $(wildcard test/bench/*.c) $(ENGINE_BENCH).c)
 
 .PHONY: tests
-tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS) $(B)/bench/bench
+tests: all $(FIBRE_SRC:%=$(B)/fibre.so) $(TEST_PROGRAMS) $(B)/bench/bench $(B)/bench/engines
 
 .PHONY: check
 check: all $(FIBRE_SRC:%=$(B)/fibre.so) $(B)/bench/bench $(filter $(SELECTED:%=$(B)/%),$(TEST_PROGRAMS))
@@ -199,6 +220,10 @@ speed: all
 bench: all $(B)/bench/bench
 	@$(B)/bench/bench $(abspath $(B))/vcrypto.so $(B)/bench
 
+.PHONY: bench-engines
+bench-engines: $(B)/bench/engines
+	@$<
+
 .PHONY: install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(PREFIX)/bin \
@@ -217,11 +242,11 @@ format-check:
 	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
 
 # Each finding is an error. One clang-tidy per file, as many as there are CPUs.
-TIDY_FLAGS := $(STD) $(INCLUDE) $(TEST_INCLUDE) -Iprovider/probe $(PKG_CFLAGS) $(WARN)
+TIDY_FLAGS := $(STD) $(INCLUDE) $(TEST_INCLUDE) -Iprovider/probe $(PKG_CFLAGS) $(ENGINE_DEFS) $(WARN)
 .PHONY: analyze analyze-tidy analyze-cppcheck analyze-shell analyze-man
 analyze: analyze-tidy analyze-cppcheck analyze-shell analyze-man
 analyze-tidy:
-	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $$(nproc) -I{} \
+	@printf '%s\n' $(filter-out $(NOT_BUILT),$(filter %.c,$(C_FILES))) | xargs -P $$(nproc) -I{} \
 		$(CLANG_TIDY) --quiet --warnings-as-errors='*' {} -- $(TIDY_FLAGS)
 # Without system headers: it has its own descriptions of those libraries. It
 # would have readdir_r, which is deprecated, and takes what a function of an
@@ -246,6 +271,7 @@ help:
 	@echo 'speed          openssl speed with and without vcrypto; ALG BYTES JOBS SECONDS'
 	@echo 'bench          build/bench: a table, bench.csv, bench.svg; BENCH_SECONDS BENCH_PAIRS'
 	@echo '               BENCH_SECTIONS BENCH_ALGS BENCH_SIZES BENCH_JOBS BENCH_CONFIG'
+	@echo 'bench-engines  the engines of the emulator beside each other, ns per operation'
 	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
 	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'
 	@echo 'check-fault    the fault matrix at length; FAULT_HITS FAULT_EVENTS'
@@ -254,4 +280,5 @@ help:
 	@echo 'format         clang-format over all sources; format-check only looks'
 	@echo 'analyze        clang-tidy, cppcheck, shellcheck, mandoc; findings are errors'
 	@echo 'clean          removes build/'
+	@echo 'IPSEC_MB=no    builds without that library where it is there'
 	@echo 'CC=clang, WERROR=1 and V=1 go with all of them.'

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine_vectors.h"
+
+#include <linux/virtio_crypto.h>
+
+#define CIPHER(n) VIRTIO_CRYPTO_SERVICE_CIPHER, VIRTIO_CRYPTO_CIPHER_##n
+#define AEAD(n)   VIRTIO_CRYPTO_SERVICE_AEAD, VIRTIO_CRYPTO_AEAD_##n
+
+/* NIST SP 800-38A, appendix F. */
+#define KEY_128 "2b7e151628aed2a6abf7158809cf4f3c"
+#define KEY_192 "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b"
+#define KEY_256 "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"
+#define BLOCKS                                                                                     \
+    "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"                             \
+    "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
+#define CBC_IV "000102030405060708090a0b0c0d0e0f"
+#define CTR_IV "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
+
+/* The specification of GCM, appendix B: cases 4, 10 and 16. */
+#define GCM_KEY "feffe9928665731c6d6a8f9467308308"
+#define GCM_IV  "cafebabefacedbaddecaf888"
+#define GCM_AAD "feedfacedeadbeeffeedfacedeadbeefabaddad2"
+#define GCM_PLAIN                                                                                  \
+    "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"                             \
+    "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+
+#define CCM_38C_KEY "404142434445464748494a4b4c4d4e4f"
+
+const struct engine_vector engine_vectors[] = {
+    {"ECB 128", CIPHER(AES_ECB), KEY_128, "", "", BLOCKS,
+     "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf"
+     "43b1cd7f598ece23881b00e3ed0306887b0c785e27e8ad3f8223207104725dd4",
+     ""},
+    {"ECB 192", CIPHER(AES_ECB), KEY_192, "", "", BLOCKS,
+     "bd334f1d6e45f25ff712a214571fa5cc974104846d0ad3ad7734ecb3ecee4eef"
+     "ef7afd2270e2e60adce0ba2face6444e9a4b41ba738d6c72fb16691603c18e0e",
+     ""},
+    {"ECB 256", CIPHER(AES_ECB), KEY_256, "", "", BLOCKS,
+     "f3eed1bdb5d2a03c064b5a7e3db181f8591ccb10d410ed26dc5ba74a31362870"
+     "b6ed21b99ca6f4f9f153e7b1beafed1d23304b7a39f9f3ff067d8d8f9e24ecc7",
+     ""},
+    {"CBC 128", CIPHER(AES_CBC), KEY_128, CBC_IV, "", BLOCKS,
+     "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
+     "73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
+     ""},
+    {"CBC 192", CIPHER(AES_CBC), KEY_192, CBC_IV, "", BLOCKS,
+     "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a"
+     "571b242012fb7ae07fa9baac3df102e008b0e27988598881d920a9e64f5615cd",
+     ""},
+    {"CBC 256", CIPHER(AES_CBC), KEY_256, CBC_IV, "", BLOCKS,
+     "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"
+     "39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b",
+     ""},
+    {"CTR 128", CIPHER(AES_CTR), KEY_128, CTR_IV, "", BLOCKS,
+     "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"
+     "5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee",
+     ""},
+    {"CTR 192", CIPHER(AES_CTR), KEY_192, CTR_IV, "", BLOCKS,
+     "1abc932417521ca24f2b0459fe7e6e0b090339ec0aa6faefd5ccc2c6f4ce8e94"
+     "1e36b26bd1ebc670d1bd1d665620abf74f78a7f6d29809585a97daec58c6b050",
+     ""},
+    {"CTR 256", CIPHER(AES_CTR), KEY_256, CTR_IV, "", BLOCKS,
+     "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5"
+     "2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6",
+     ""},
+    {"GCM 128, nothing at all", AEAD(GCM), "00000000000000000000000000000000",
+     "000000000000000000000000", "", "", "", "58e2fccefa7e3061367f1d57a4e7455a"},
+    {"GCM 128, a block", AEAD(GCM), "00000000000000000000000000000000", "000000000000000000000000",
+     "", "00000000000000000000000000000000", "0388dace60b6a392f328c2b971b2fe78",
+     "ab6e47d42cec13bdf53a67b21257bddf"},
+    {"GCM 128", AEAD(GCM), GCM_KEY, GCM_IV, GCM_AAD, GCM_PLAIN,
+     "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+     "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
+     "5bc94fbc3221a5db94fae95ae7121a47"},
+    {"GCM 128, short tag", AEAD(GCM), GCM_KEY, GCM_IV, GCM_AAD, GCM_PLAIN,
+     "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+     "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
+     "5bc94fbc"},
+    {"GCM 192", AEAD(GCM), GCM_KEY "feffe9928665731c", GCM_IV, GCM_AAD, GCM_PLAIN,
+     "3980ca0b3c00e841eb06fac4872a2757859e1ceaa6efd984628593b40ca1e19c"
+     "7d773d00c144c525ac619d18c84a3f4718e2448b2fe324d9ccda2710",
+     "2519498e80f1478f37ba55bd6d27618c"},
+    {"GCM 256", AEAD(GCM), GCM_KEY GCM_KEY, GCM_IV, GCM_AAD, GCM_PLAIN,
+     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+     "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662",
+     "76fc6ece0f4e1768cddf8853bb2d551b"},
+    {"CCM, SP 800-38C, 1", AEAD(CCM), CCM_38C_KEY, "10111213141516", "0001020304050607", "20212223",
+     "7162015b", "4dac255d"},
+    {"CCM, SP 800-38C, 2", AEAD(CCM), CCM_38C_KEY, "1011121314151617",
+     "000102030405060708090a0b0c0d0e0f", "202122232425262728292a2b2c2d2e2f",
+     "d2a1f0e051ea5f62081a7792073d593d", "1fc64fbfaccd"},
+    {"CCM, SP 800-38C, 3", AEAD(CCM), CCM_38C_KEY, "101112131415161718191a1b",
+     "000102030405060708090a0b0c0d0e0f10111213", "202122232425262728292a2b2c2d2e2f3031323334353637",
+     "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5", "484392fbc1b09951"},
+    {"CCM, RFC 3610, 1", AEAD(CCM), "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf",
+     "00000003020100a0a1a2a3a4a5", "0001020304050607",
+     "08090a0b0c0d0e0f101112131415161718191a1b1c1d1e",
+     "588c979a61c663d2f066d0c2c0f989806d5f6b61dac384", "17e8d12cfdf926e0"},
+    {"ChaCha20-Poly1305, RFC 8439", AEAD(CHACHA20_POLY1305),
+     "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f", "070000004041424344454647",
+     "50515253c0c1c2c3c4c5c6c7",
+     "4c616469657320616e642047656e746c656d656e206f662074686520636c6173"
+     "73206f66202739393a204966204920636f756c64206f6666657220796f75206f"
+     "6e6c79206f6e652074697020666f7220746865206675747572652c2073756e73"
+     "637265656e20776f756c642062652069742e",
+     "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d6"
+     "3dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b36"
+     "92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc"
+     "3ff4def08e4b7a9de576d26586cec64b6116",
+     "1ae10b594f09e26a7e902ecbd0600691"},
+};
+
+const size_t engine_vectors_count = sizeof(engine_vectors) / sizeof(engine_vectors[0]);
