@@ -3,8 +3,9 @@
 
 #include "emulator/batch.h"
 
-/* How long requests wait for company. */
-#define HOLD_NS 50000u
+/* How long requests wait for company; so many times, while it comes. */
+#define HOLD_NS  50000u
+#define HOLD_MAX 8
 /* Times that nothing has come before the doorbell is trusted with the next. */
 #define IDLE_MAX 4
 /* Fewer than these are a service thread's: there is hardly a gain. */
@@ -23,15 +24,18 @@ void pace_init(struct pace *p)
     SET(p, expect, 1);
     SET(p, here, false);
     SET(p, until, 0);
-    SET(p, seen, 0);
+    SET(p, taken, 0);
+    SET(p, come, 0);
+    SET(p, waits, 0);
     SET(p, idle, 0);
     SET(p, full, 0);
     SET(p, probe, PROBE_MIN);
 }
 
-static enum pace_advice wait_on(struct pace *p, uint16_t taken, uint64_t now)
+static enum pace_advice wait_on(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
 {
-    SET(p, seen, taken);
+    SET(p, taken, taken);
+    SET(p, come, (taken + n) & UINT16_MAX);
     atomic_store(&p->until, now + HOLD_NS);
     return PACE_WAIT;
 }
@@ -46,12 +50,17 @@ enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t 
         return PACE_REST;
     /* Chains leave in the order in which they came: what waits now has come
      * since the last look, or not long before. */
-    if (taken != GET(p, seen)) {
+    if (taken != GET(p, taken)) {
         SET(p, idle, 0);
-        return wait_on(p, taken, now);
+        SET(p, waits, 0);
+        return wait_on(p, n, taken, now);
     }
     if (now < atomic_load(&p->until))
         return PACE_WAIT;
+    if (((taken + n) & UINT16_MAX) != GET(p, come) && GET(p, waits) < HOLD_MAX) {
+        SET(p, waits, GET(p, waits) + 1);
+        return wait_on(p, n, taken, now);
+    }
     if (n != 0)
         return PACE_SERVE;
     if (GET(p, idle) + 1 >= IDLE_MAX) {
@@ -59,7 +68,7 @@ enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t 
         return PACE_REST;
     }
     SET(p, idle, GET(p, idle) + 1);
-    return wait_on(p, taken, now);
+    return wait_on(p, n, taken, now);
 }
 
 static unsigned at_most(unsigned n, unsigned max)

@@ -20,7 +20,9 @@ struct pace {
     /* When a smaller number is served too, ns. Stored before `sleepers` is
      * looked at, and looked at after `sleepers` was stored; see service.c. */
     atomic_uint_fast64_t until;
-    atomic_uint seen;  /* chains that had been taken when `until` was set */
+    atomic_uint taken; /* chains that had left when `until` was set, and */
+    atomic_uint come;  /* had come */
+    atomic_uint waits; /* times that it was set since one left */
     atomic_uint idle;  /* times that nothing had come since */
     atomic_uint full;  /* batches in a row that came up to what was expected */
     atomic_uint probe; /* after how many of them more is tried */
