@@ -81,9 +81,10 @@ bool work_open_vcrypto(struct work_context *c, const char *module, const char *s
     /* One more reference to what the configuration has activated. */
     if (load_vcrypto(c, module, settings))
         c->vcrypto = OSSL_PROVIDER_load(c->libctx, "vcrypto");
-    if (c->vcrypto == NULL)
-        work_close(c);
-    return c->vcrypto != NULL;
+    if (c->vcrypto != NULL)
+        return true;
+    work_close(c);
+    return false;
 }
 
 bool work_open_default(struct work_context *c)
@@ -97,6 +98,8 @@ void work_close(struct work_context *c)
 {
     OSSL_PROVIDER_unload(c->vcrypto);
     OSSL_LIB_CTX_free(c->libctx);
+    c->vcrypto = NULL;
+    c->libctx = NULL;
 }
 
 uint64_t work_figure(const struct work_context *c, const char *name)
