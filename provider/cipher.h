@@ -30,6 +30,13 @@ struct cipher {
 
 struct cipher_plain {
     struct cipher base;
+    /*
+     * Not NULL: whole blocks may go straight to this function of the twin's.
+     * Nothing is kept back then, no record is expected, and the twin alone knows
+     * the IV: cipher_plain_undirect comes before all that needs one.
+     */
+    OSSL_FUNC_cipher_cipher_fn *direct;
+    size_t min_bytes; /* while direct is set: in this direction */
     bool pad;
     bool iv_set;
     unsigned num;         /* CTR: how much of the block in buf is used up */
@@ -60,6 +67,14 @@ int cipher_set_key(struct cipher *c, const uint8_t *key, size_t len);
 struct hw_request *cipher_request(struct cipher *c, size_t len, const uint8_t *iv, size_t iv_len);
 /* CIPHER_OPERATION_FAILED, unless something is in the queue that says more. */
 int cipher_fail(void);
+
+/* What follows goes straight to the twin, if it stands where the context does
+ * and nothing else is in the way. */
+void cipher_plain_go_direct(struct cipher_plain *c);
+/* The IV, and all else, is the context's again. */
+void cipher_plain_undirect(struct cipher_plain *c);
+/* The same where the IV is about to be replaced. */
+void cipher_plain_drop_direct(struct cipher_plain *c);
 
 /* Whole blocks, at least one, without buffering or padding (CBC, ECB); out may
  * be in. 0 with an error. */

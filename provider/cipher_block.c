@@ -11,7 +11,7 @@
 #include <openssl/proverr.h>
 
 #include "cipher.h"
-#include "provider.h"
+#include "direct.h"
 
 static bool chains(const struct cipher_plain *c)
 {
@@ -57,6 +57,14 @@ static int run_software(struct cipher_plain *c, uint8_t *out, const struct span 
     advance_iv(c, out, kept + s->len);
     memcpy(t->iv, c->iv, sizeof(t->iv));
     return 1;
+}
+
+/* See cipher_plain.direct. */
+static bool goes_direct(const struct cipher_plain *c, const uint8_t *out, const uint8_t *in,
+                        size_t len)
+{
+    return c->direct != NULL && len % CIPHER_BLOCK == 0 && len != 0 && in != NULL && out != NULL &&
+           direct_software(c->base.prov, len, c->min_bytes);
 }
 
 static int run_request(struct cipher_plain *c, uint8_t *out, const struct span *s)
@@ -126,6 +134,9 @@ int cipher_block_update(void *vctx, unsigned char *out, size_t *outl, size_t out
     struct span s = {NULL, in, 0};
     size_t due;
 
+    if (goes_direct(c, out, in, inl))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
@@ -162,6 +173,7 @@ int cipher_block_update(void *vctx, unsigned char *out, size_t *outl, size_t out
         memcpy(c->buf + c->buf_len, s.in, inl);
     c->buf_len += inl;
     *outl = due;
+    cipher_plain_go_direct(c);
     return 1;
 }
 
@@ -234,6 +246,7 @@ int cipher_block_final(void *vctx, unsigned char *out, size_t *outl, size_t outs
 {
     struct cipher_plain *c = vctx;
 
+    cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
@@ -270,6 +283,9 @@ int cipher_block_cipher(void *vctx, unsigned char *out, size_t *outl, size_t out
     struct cipher_plain *c = vctx;
     const struct span s = {NULL, in, inl};
 
+    if (goes_direct(c, out, in, inl))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
@@ -287,6 +303,7 @@ int cipher_block_cipher(void *vctx, unsigned char *out, size_t *outl, size_t out
     } else if (inl != 0 && !run_blocks(c, out, s)) {
         return 0;
     }
+    cipher_plain_go_direct(c);
     *outl = inl;
     return 1;
 }

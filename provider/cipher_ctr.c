@@ -10,6 +10,7 @@
 #include <openssl/proverr.h>
 
 #include "cipher.h"
+#include "direct.h"
 
 static const uint8_t zeros[CIPHER_BLOCK];
 
@@ -95,6 +96,7 @@ static int run(struct cipher_plain *c, uint8_t *out, const uint8_t *in, size_t l
         in += n;
         len -= n;
     }
+    cipher_plain_go_direct(c);
     return 1;
 }
 
@@ -114,6 +116,10 @@ static int take_tls_mac(struct cipher_plain *c, uint8_t *out, size_t *outl)
 int cipher_ctr_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
                       const unsigned char *in, size_t inl)
 {
+    struct cipher_plain *c = vctx;
+
+    if (c->tls_version == 0)
+        return cipher_ctr_cipher(vctx, out, outl, outsize, in, inl);
     return cipher_ctr_cipher(vctx, out, outl, outsize, in, inl) &&
            (inl == 0 || take_tls_mac(vctx, out, outl));
 }
@@ -137,6 +143,10 @@ int cipher_ctr_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsi
 {
     struct cipher_plain *c = vctx;
 
+    if (c->direct != NULL && inl % CIPHER_BLOCK == 0 && inl != 0 && in != NULL && out != NULL &&
+        direct_software(c->base.prov, inl, c->min_bytes))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);

@@ -29,8 +29,10 @@ void cipher_plain_freectx(void *vctx)
 void *cipher_plain_dupctx(void *vctx)
 {
     struct cipher_plain *from = vctx;
-    struct cipher_plain *c = cipher_dup(&from->base, sizeof(*c));
+    struct cipher_plain *c;
 
+    cipher_plain_undirect(from);
+    c = cipher_dup(&from->base, sizeof(*c));
     if (c != NULL)
         c->tls_mac = NULL; /* it lies in the other's twin */
     return c;
@@ -48,11 +50,56 @@ int cipher_plain_set_iv(struct cipher_plain *c, const uint8_t *iv, size_t len)
     return 1;
 }
 
+void cipher_plain_go_direct(struct cipher_plain *c)
+{
+    const struct algorithm *a = c->base.alg;
+    const struct twin *t = &c->base.twin;
+
+    if (!t->keyed || t->encrypting != c->base.encrypting || t->iv_lost ||
+        memcmp(t->iv, c->iv, a->info->iv_len) != 0)
+        return;
+    /* Decryption with padding keeps blocks back. */
+    if (c->tls_version != 0 || c->buf_len != 0 || c->num != 0 ||
+        (c->pad && !c->base.encrypting && a->info->block_size != 1))
+        return;
+    c->min_bytes = a->min_bytes[c->base.encrypting ? HW_ENCRYPT : HW_DECRYPT];
+    c->direct = a->software.cipher;
+}
+
+void cipher_plain_drop_direct(struct cipher_plain *c)
+{
+    if (c->direct != NULL)
+        c->base.twin.iv_lost = true;
+    c->direct = NULL;
+}
+
+void cipher_plain_undirect(struct cipher_plain *c)
+{
+    struct twin *t = &c->base.twin;
+    OSSL_PARAM iv[2] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_UPDATED_IV, c->iv, sizeof(c->iv)),
+        OSSL_PARAM_construct_end(),
+    };
+
+    if (c->direct == NULL)
+        return;
+    c->direct = NULL;
+    /* Cannot fail: the context is keyed, and the length is the default
+     * provider's own. */
+    if (c->base.alg->info->iv_len != 0)
+        (void)c->base.alg->software.get_ctx_params(t->ctx, iv);
+    memcpy(t->iv, c->iv, sizeof(t->iv));
+}
+
 static int plain_init(struct cipher_plain *c, bool encrypting, const uint8_t *key, size_t key_len,
                       const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
     unsigned mode = c->base.alg->info->mode;
 
+    if (iv != NULL || (c->iv_set && mode == EVP_CIPH_CBC_MODE))
+        cipher_plain_drop_direct(c);
+    else
+        cipher_plain_undirect(c);
     c->num = 0;
     c->buf_len = 0;
     c->base.encrypting = encrypting;
@@ -119,6 +166,7 @@ int cipher_plain_get_ctx_params(void *vctx, OSSL_PARAM params[])
     const struct algorithm_info *info = c->base.alg->info;
     OSSL_PARAM *mac = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_TLS_MAC);
 
+    cipher_plain_undirect(c);
     if (mac != NULL && !OSSL_PARAM_set_octet_ptr(mac, c->tls_mac, c->tls_mac_size)) {
         ERR_raise(ERR_LIB_PROV, PROV_R_FAILED_TO_SET_PARAMETER);
         return 0;
@@ -139,6 +187,7 @@ int cipher_plain_set_ctx_params(void *vctx, const OSSL_PARAM params[])
 
     if (params == NULL)
         return 1;
+    cipher_plain_undirect(c);
     if (!params_take_uint(params, OSSL_CIPHER_PARAM_PADDING, &pad, NULL) ||
         !params_take_uint(params, OSSL_CIPHER_PARAM_USE_BITS, &bits, NULL) ||
         !params_take_uint(params, OSSL_CIPHER_PARAM_TLS_VERSION, &c->tls_version, NULL) ||

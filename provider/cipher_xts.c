@@ -8,8 +8,8 @@
 #include <openssl/proverr.h>
 
 #include "cipher.h"
+#include "direct.h"
 #include "params.h"
-#include "provider.h"
 
 /* IEEE Std 1619-2018, 5.1: no data unit has more blocks. */
 #define MAX_UNIT ((size_t)CIPHER_BLOCK << 20)
@@ -17,6 +17,10 @@
 static int xts_init(struct cipher_plain *c, bool encrypting, const uint8_t *key, size_t key_len,
                     const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
+    if (iv != NULL)
+        cipher_plain_drop_direct(c);
+    else
+        cipher_plain_undirect(c);
     c->base.encrypting = encrypting;
     if (iv != NULL && !cipher_plain_set_iv(c, iv, iv_len))
         return 0;
@@ -54,6 +58,7 @@ static int run_software(struct cipher_plain *c, uint8_t *out, const uint8_t *in,
     if (!twin_ready(t, sw, c->base.key, c->base.encrypting, c->iv, sizeof(c->iv)) ||
         !twin_run(t, sw, out, in, len))
         return cipher_fail();
+    cipher_plain_go_direct(c);
     return 1;
 }
 
@@ -92,6 +97,10 @@ int cipher_xts_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsi
 {
     struct cipher_plain *c = vctx;
 
+    if (c->direct != NULL && inl >= CIPHER_BLOCK && in != NULL && out != NULL &&
+        direct_software(c->base.prov, inl, c->min_bytes))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL || !c->iv_set || out == NULL || in == NULL || inl < CIPHER_BLOCK)
         return cipher_fail();

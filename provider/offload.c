@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "async.h"
-#include "provider.h"
+#include "direct.h"
 
 struct offload {
     struct provctx *prov;
@@ -90,22 +90,14 @@ static bool may_pause(void)
     return ERR_peek_error() == 0;
 }
 
-static bool wanted(struct provctx *prov, const struct offload_want *want,
-                   enum software_cause *cause)
+/* Why not, or SW_CAUSES: it is wanted. */
+static enum software_cause unwanted(const struct provctx *prov, const struct offload_want *want)
 {
-    bool in_job = async_job() != NULL;
-
-    if (!in_job && !prov->config.sync_offload)
-        *cause = SW_NO_JOB;
-    else if (in_job && !may_pause())
-        *cause = SW_ERRORS;
-    else if (want->len < want->min_bytes)
-        *cause = SW_SMALL;
-    else if (!hw_pool_supports(prov->pool, want->alg, want->key_len, NULL))
-        *cause = prov->warning[0] != '\0' ? SW_NO_DEVICE : SW_UNSUPPORTED;
-    else
-        return true;
-    return false;
+    if (async_job() != NULL && !may_pause())
+        return SW_ERRORS;
+    if (!hw_pool_supports(prov->pool, want->alg, want->key_len, NULL))
+        return prov->warning[0] != '\0' ? SW_NO_DEVICE : SW_UNSUPPORTED;
+    return SW_CAUSES;
 }
 
 struct hw_request *offload_begin(struct offload **slot, struct provctx *prov,
@@ -114,7 +106,10 @@ struct hw_request *offload_begin(struct offload **slot, struct provctx *prov,
     struct hw_request *req = NULL;
     enum software_cause cause;
 
-    if (wanted(prov, want, &cause)) {
+    if (direct_software(prov, want->len, want->min_bytes))
+        return NULL;
+    cause = unwanted(prov, want);
+    if (cause == SW_CAUSES) {
         if (*slot == NULL)
             *slot = offload_new(prov);
         if (*slot != NULL)

@@ -77,6 +77,7 @@ static void provider_free(struct provctx *prov)
     if (prov->pool != NULL)
         hw_pool_free(prov->pool);
     software_close(&prov->software);
+    stats_close(&prov->stats);
     free(prov);
 }
 
@@ -179,6 +180,7 @@ int OSSL_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
         return 0;
     memset(prov, 0, sizeof(*prov));
     prov->core = handle;
+    stats_open(&prov->stats);
     algorithms_reset(prov);
     families_reset(prov);
     fill_gettable(prov);

@@ -88,6 +88,7 @@ static int twin_init(struct twin *t, const struct software_cipher *sc, const str
     if (key != NULL)
         t->keyed = true;
     t->encrypting = encrypting;
+    t->iv_lost = false;
     if (iv_len != 0 && iv_len <= sizeof(t->iv))
         memcpy(t->iv, iv, iv_len);
     return 1;
@@ -110,7 +111,7 @@ int twin_ready(struct twin *t, const struct software_cipher *sc, const struct hw
                bool encrypting, const uint8_t *iv, size_t iv_len)
 {
     if (has_key(t, encrypting)) {
-        if (iv == NULL || memcmp(t->iv, iv, iv_len) == 0)
+        if (iv == NULL || (!t->iv_lost && memcmp(t->iv, iv, iv_len) == 0))
             return 1;
         key = NULL;
     }

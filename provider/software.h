@@ -56,6 +56,7 @@ struct twin {
     void *ctx;
     bool keyed; /* has the context's present key */
     bool encrypting;
+    bool iv_lost; /* iv is not where it stands */
     uint8_t iv[HW_IV_MAX];
 };
 

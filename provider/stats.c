@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/params.h>
@@ -76,11 +77,59 @@ _Static_assert(COUNT(device_figures) + COUNT(live_figures) + SW_CAUSES + COUNT(o
                    STATS_PARAMS_MAX,
                "room for all figures");
 
-/* Relaxed throughout: each figure stands alone, and nothing is published
- * through one. */
-static void add(_Atomic uint64_t *n, uint64_t by)
+_Thread_local struct stats_cache stats_cache;
+
+void stats_open(struct stats *s)
 {
-    atomic_fetch_add_explicit(n, by, memory_order_relaxed);
+    static _Atomic uint64_t serials;
+
+    s->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
+    atomic_store_explicit(&s->blocks, &s->shared, memory_order_release);
+}
+
+void stats_close(struct stats *s)
+{
+    struct stats_block *b = atomic_load_explicit(&s->blocks, memory_order_acquire);
+
+    while (b != NULL && b != &s->shared) {
+        struct stats_block *next = b->next;
+
+        free(b);
+        b = next;
+    }
+}
+
+/* The thread's block, put in front of first and whatever has come since. No
+ * lock: blocks never go before all do. */
+static struct stats_block *new_block(struct stats *s, struct stats_block *first)
+{
+    struct stats_block *b = aligned_alloc(alignof(struct stats_block), sizeof(*b));
+
+    if (b == NULL)
+        return NULL;
+    memset(b, 0, sizeof(*b));
+    b->owner = &stats_cache;
+    b->next = first;
+    /* Release: owner and next. */
+    while (!atomic_compare_exchange_weak_explicit(&s->blocks, &b->next, b, memory_order_release,
+                                                  memory_order_acquire))
+        ;
+    return b;
+}
+
+struct stats_block *stats_find_block(struct stats *s)
+{
+    struct stats_block *first = atomic_load_explicit(&s->blocks, memory_order_acquire);
+    struct stats_block *b = first;
+
+    while (b != &s->shared && b->owner != &stats_cache)
+        b = b->next;
+    if (b == &s->shared)
+        b = new_block(s, first);
+    if (b == NULL)
+        return &s->shared;
+    stats_cache = (struct stats_cache){s->serial, b};
+    return b;
 }
 
 static uint64_t get(const _Atomic uint64_t *n)
@@ -88,20 +137,46 @@ static uint64_t get(const _Atomic uint64_t *n)
     return atomic_load_explicit(n, memory_order_relaxed);
 }
 
+/* Over all threads: of the counter that lies at this offset in a block. */
+static uint64_t total(const struct stats *s, size_t offset)
+{
+    const struct stats_block *b = atomic_load_explicit(&s->blocks, memory_order_acquire);
+    uint64_t sum = 0;
+
+    for (; b != NULL; b = b->next)
+        sum += get((const _Atomic uint64_t *)(const void *)((const char *)b + offset));
+    return sum;
+}
+
+static uint64_t total_software(const struct provctx *prov, int cause)
+{
+    return total(&prov->stats,
+                 offsetof(struct stats_block, software) + (size_t)cause * sizeof(uint64_t));
+}
+
+static uint64_t total_opened(const struct provctx *prov)
+{
+    return total(&prov->stats, offsetof(struct stats_block, opened));
+}
+
+static uint64_t total_closed(const struct provctx *prov)
+{
+    return total(&prov->stats, offsetof(struct stats_block, closed));
+}
+
 void stats_software(struct provctx *prov, enum software_cause cause)
 {
-    add(&prov->stats.software[cause], 1);
+    stats_count(&prov->stats, cause);
 }
 
 void stats_context_opened(struct provctx *prov)
 {
-    add(&prov->stats.contexts, 1);
-    add(&prov->stats.live_contexts, 1);
+    stats_add(&stats_block(&prov->stats)->opened);
 }
 
 void stats_context_closed(struct provctx *prov)
 {
-    add(&prov->stats.live_contexts, (uint64_t)-1);
+    stats_add(&stats_block(&prov->stats)->closed);
 }
 
 static uint64_t sum_software(const struct provctx *prov)
@@ -109,7 +184,7 @@ static uint64_t sum_software(const struct provctx *prov)
     uint64_t sum = 0;
 
     for (int i = 0; i < SW_CAUSES; i++)
-        sum += get(&prov->stats.software[i]);
+        sum += total_software(prov, i);
     return sum;
 }
 
@@ -173,11 +248,11 @@ int stats_get_params(struct provctx *prov, OSSL_PARAM params[])
         if (!put(params, live_figures[i].param, at(&live, live_figures[i].offset)))
             return 0;
     for (int i = 0; i < SW_CAUSES; i++)
-        if (!put(params, software_figures[i], get(&prov->stats.software[i])))
+        if (!put(params, software_figures[i], total_software(prov, i)))
             return 0;
     return put(params, software_total, sum_software(prov)) &&
-           put(params, contexts, get(&prov->stats.contexts)) &&
-           put(params, live_contexts, get(&prov->stats.live_contexts)) &&
+           put(params, contexts, total_opened(prov)) &&
+           put(params, live_contexts, total_opened(prov) - total_closed(prov)) &&
            put(params, live_waiters, async_live_waiters());
 }
 
@@ -198,6 +273,6 @@ void stats_print(struct provctx *prov)
     fprintf(stderr, "vcrypto: software total=%" PRIu64, sum_software(prov));
     for (int i = 0; i < SW_CAUSES; i++)
         fprintf(stderr, " %s=%" PRIu64, software_figures[i] + sizeof(SOFTWARE) - 1,
-                get(&prov->stats.software[i]));
+                total_software(prov, i));
     fputc('\n', stderr);
 }

@@ -31,13 +31,56 @@ enum software_cause {
     SW_CAUSES
 };
 
-struct stats {
-    /* Counters that every thread adds to keep away from the read-only fields
-     * of provctx that every operation reads. */
+/*
+ * Counters, a block for each thread that counts: adding to its own costs a
+ * thread next to nothing, while one counter for all would cost a small
+ * operation in software as much as the operation itself. A thread that starts
+ * where another has ended (its thread-local storage lies at the same address)
+ * goes on with that one's block. Blocks are freed with the provider context.
+ */
+struct stats_block {
     alignas(64) _Atomic uint64_t software[SW_CAUSES];
-    _Atomic uint64_t contexts;      /* operation contexts ever opened */
-    _Atomic uint64_t live_contexts; /* open now */
+    _Atomic uint64_t opened, closed; /* operation contexts */
+    struct stats_block *next;
+    const void *owner;
 };
+
+struct stats {
+    uint64_t serial; /* unlike any other's in this process, and not 0 */
+    _Atomic(struct stats_block *) blocks;
+    struct stats_block shared; /* the last; of threads for whose own there is no memory */
+};
+
+/* The block that the thread used last, and whose it was. */
+struct stats_cache {
+    uint64_t serial;
+    struct stats_block *block;
+};
+extern _Thread_local struct stats_cache stats_cache __attribute__((tls_model("initial-exec")));
+
+void stats_open(struct stats *s);
+void stats_close(struct stats *s);
+/* The calling thread's block, which goes into its cache; the shared one where
+ * there was no memory, whose counts may then miss some. */
+struct stats_block *stats_find_block(struct stats *s);
+
+/* Relaxed: each figure stands alone, and nothing is published through one. A
+ * thread's own counter has one writer. */
+static inline void stats_add(_Atomic uint64_t *n)
+{
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+static inline struct stats_block *stats_block(struct stats *s)
+{
+    return stats_cache.serial == s->serial ? stats_cache.block : stats_find_block(s);
+}
+
+static inline void stats_count(struct stats *s, enum software_cause cause)
+{
+    stats_add(&stats_block(s)->software[cause]);
+}
 
 void stats_software(struct provctx *prov, enum software_cause cause);
 void stats_context_opened(struct provctx *prov);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The short way to software. Where an operation is so small, or the application
+ * so synchronous, that no device is in question, it must cost what it would with
+ * the default provider: a few nanoseconds for a block. So one look decides, and
+ * the call goes on to the default provider's function with the arguments it
+ * came with.
+ */
+#ifndef VCRYPTO_DIRECT_H
+#define VCRYPTO_DIRECT_H
+
+#include <openssl/async.h>
+
+#include "provider.h"
+
+/*
+ * Whether an operation of len bytes is software's whatever the device can do:
+ * too small, or outside a job with sync = software. It has then been counted.
+ */
+static inline bool direct_software(struct provctx *prov, size_t len, size_t min_bytes)
+{
+    enum software_cause cause = SW_SMALL;
+
+    if (len >= min_bytes) {
+        if (prov->config.sync_offload || ASYNC_get_current_job() != NULL)
+            return false;
+        cause = SW_NO_JOB;
+    }
+    stats_count(&prov->stats, cause);
+    return true;
+}
+
+#endif
