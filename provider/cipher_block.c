@@ -59,14 +59,6 @@ static int run_software(struct cipher_plain *c, uint8_t *out, const struct span 
     return 1;
 }
 
-/* See cipher_plain.direct. */
-static bool goes_direct(const struct cipher_plain *c, const uint8_t *out, const uint8_t *in,
-                        size_t len)
-{
-    return c->direct != NULL && len % CIPHER_BLOCK == 0 && len != 0 && in != NULL && out != NULL &&
-           direct_software(c->base.prov, len, c->min_bytes);
-}
-
 static int run_request(struct cipher_plain *c, uint8_t *out, const struct span *s)
 {
     size_t total = s->len + (s->kept != NULL ? CIPHER_BLOCK : 0);
@@ -127,15 +119,12 @@ static size_t bytes_due(const struct cipher_plain *c, size_t inl)
     return due;
 }
 
-int cipher_block_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
-                        const unsigned char *in, size_t inl)
+DIRECT_NOT int block_update(struct cipher_plain *c, uint8_t *out, size_t *outl, size_t outsize,
+                            const uint8_t *in, size_t inl)
 {
-    struct cipher_plain *c = vctx;
     struct span s = {NULL, in, 0};
     size_t due;
 
-    if (goes_direct(c, out, in, inl))
-        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
     cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL) {
@@ -175,6 +164,16 @@ int cipher_block_update(void *vctx, unsigned char *out, size_t *outl, size_t out
     *outl = due;
     cipher_plain_go_direct(c);
     return 1;
+}
+
+int cipher_block_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                        const unsigned char *in, size_t inl)
+{
+    struct cipher_plain *c = vctx;
+
+    if (direct_blocks(c, out, in, inl))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    return block_update(c, out, outl, outsize, in, inl);
 }
 
 /* The same time whatever the padding, bad or good, though nothing that is not
@@ -277,14 +276,11 @@ static int partial_block(struct cipher_plain *c, uint8_t *out, const uint8_t *in
     return 1;
 }
 
-int cipher_block_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
-                        const unsigned char *in, size_t inl)
+DIRECT_NOT int block_cipher(struct cipher_plain *c, uint8_t *out, size_t *outl, size_t outsize,
+                            const uint8_t *in, size_t inl)
 {
-    struct cipher_plain *c = vctx;
     const struct span s = {NULL, in, inl};
 
-    if (goes_direct(c, out, in, inl))
-        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
     cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL) {
@@ -306,4 +302,14 @@ int cipher_block_cipher(void *vctx, unsigned char *out, size_t *outl, size_t out
     cipher_plain_go_direct(c);
     *outl = inl;
     return 1;
+}
+
+int cipher_block_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                        const unsigned char *in, size_t inl)
+{
+    struct cipher_plain *c = vctx;
+
+    if (direct_blocks(c, out, in, inl))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    return block_cipher(c, out, outl, outsize, in, inl);
 }

@@ -113,39 +113,9 @@ static int take_tls_mac(struct cipher_plain *c, uint8_t *out, size_t *outl)
     return 1;
 }
 
-int cipher_ctr_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
-                      const unsigned char *in, size_t inl)
+DIRECT_NOT int ctr_cipher(struct cipher_plain *c, uint8_t *out, size_t *outl, size_t outsize,
+                          const uint8_t *in, size_t inl)
 {
-    struct cipher_plain *c = vctx;
-
-    if (c->tls_version == 0)
-        return cipher_ctr_cipher(vctx, out, outl, outsize, in, inl);
-    return cipher_ctr_cipher(vctx, out, outl, outsize, in, inl) &&
-           (inl == 0 || take_tls_mac(vctx, out, outl));
-}
-
-int cipher_ctr_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
-{
-    struct cipher_plain *c = vctx;
-
-    (void)out;
-    (void)outsize;
-    *outl = 0;
-    if (c->base.key == NULL) {
-        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
-        return 0;
-    }
-    return 1;
-}
-
-int cipher_ctr_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
-                      const unsigned char *in, size_t inl)
-{
-    struct cipher_plain *c = vctx;
-
-    if (c->direct != NULL && inl % CIPHER_BLOCK == 0 && inl != 0 && in != NULL && out != NULL &&
-        direct_software(c->base.prov, inl, c->min_bytes))
-        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
     cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL) {
@@ -161,5 +131,45 @@ int cipher_ctr_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsi
     if (!run(c, out, in, inl))
         return 0;
     *outl = inl;
+    return 1;
+}
+
+DIRECT_NOT int ctr_update(struct cipher_plain *c, uint8_t *out, size_t *outl, size_t outsize,
+                          const uint8_t *in, size_t inl)
+{
+    return ctr_cipher(c, out, outl, outsize, in, inl) && (inl == 0 || take_tls_mac(c, out, outl));
+}
+
+int cipher_ctr_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                      const unsigned char *in, size_t inl)
+{
+    struct cipher_plain *c = vctx;
+
+    if (direct_blocks(c, out, in, inl))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    return ctr_update(c, out, outl, outsize, in, inl);
+}
+
+int cipher_ctr_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                      const unsigned char *in, size_t inl)
+{
+    struct cipher_plain *c = vctx;
+
+    if (direct_blocks(c, out, in, inl))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    return ctr_cipher(c, out, outl, outsize, in, inl);
+}
+
+int cipher_ctr_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
+{
+    struct cipher_plain *c = vctx;
+
+    (void)out;
+    (void)outsize;
+    *outl = 0;
+    if (c->base.key == NULL) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+        return 0;
+    }
     return 1;
 }

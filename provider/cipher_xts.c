@@ -92,14 +92,9 @@ static int run(struct cipher_plain *c, uint8_t *out, const uint8_t *in, size_t l
     }
 }
 
-int cipher_xts_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
-                      const unsigned char *in, size_t inl)
+DIRECT_NOT int xts_cipher(struct cipher_plain *c, uint8_t *out, size_t *outl, size_t outsize,
+                          const uint8_t *in, size_t inl)
 {
-    struct cipher_plain *c = vctx;
-
-    if (c->direct != NULL && inl >= CIPHER_BLOCK && in != NULL && out != NULL &&
-        direct_software(c->base.prov, inl, c->min_bytes))
-        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
     cipher_plain_undirect(c);
     *outl = 0;
     if (c->base.key == NULL || !c->iv_set || out == NULL || in == NULL || inl < CIPHER_BLOCK)
@@ -116,6 +111,16 @@ int cipher_xts_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsi
         return 0;
     *outl = inl;
     return 1;
+}
+
+int cipher_xts_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                      const unsigned char *in, size_t inl)
+{
+    struct cipher_plain *c = vctx;
+
+    if (direct_blocks(c, out, in, inl))
+        return c->direct(c->base.twin.ctx, out, outl, outsize, in, inl);
+    return xts_cipher(c, out, outl, outsize, in, inl);
 }
 
 int cipher_xts_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,

@@ -11,6 +11,7 @@
 
 #include <openssl/async.h>
 
+#include "cipher.h"
 #include "provider.h"
 
 /*
@@ -29,5 +30,19 @@ static inline bool direct_software(struct provctx *prov, size_t len, size_t min_
     stats_count(&prov->stats, cause);
     return true;
 }
+
+/*
+ * Whether whole blocks may go to c->direct. What comes after a no belongs into a
+ * function of its own that is not inlined: its registers would be saved for
+ * nothing.
+ */
+static inline bool direct_blocks(const struct cipher_plain *c, const uint8_t *out,
+                                 const uint8_t *in, size_t len)
+{
+    return c->direct != NULL && len % CIPHER_BLOCK == 0 && len != 0 && in != NULL && out != NULL &&
+           direct_software(c->base.prov, len, c->min_bytes);
+}
+
+#define DIRECT_NOT __attribute__((noinline)) static
 
 #endif
