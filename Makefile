@@ -132,7 +132,7 @@ $(B)/vcrypto.so: $(call objects,$(HW_SRC) $(PROVIDER_SRC)) provider/exports.map
 		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(CRYPTO_LIBS) $(HW_LIBS)
 
 # A program of its own, with all of the module in it.
-$(B)/vcrypto-probe: $(call objects,$(PROBE_SRC) $(HW_SRC) $(PROVIDER_SRC))
+$(B)/vcrypto-probe: $(call objects,$(PROBE_SRC) $(HW_SRC) $(PROVIDER_SRC) $(FIBRE_SRC))
 	$(call say,LD,$@)
 	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS) $(HW_LIBS)
 

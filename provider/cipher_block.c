@@ -143,6 +143,9 @@ DIRECT_NOT int block_update(struct cipher_plain *c, uint8_t *out, size_t *outl, 
     if (due != 0 && c->buf_len != 0) {
         size_t fill = CIPHER_BLOCK - c->buf_len;
 
+        /* Or nothing would be due; said here for analyzers. */
+        if (inl < fill)
+            return cipher_fail();
         /* A whole block may be kept back: then nothing fills it up. */
         if (fill != 0)
             memcpy(c->buf + c->buf_len, in, fill);

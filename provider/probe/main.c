@@ -11,7 +11,9 @@ static const char usage[] =
     "usage: vcrypto-probe                       lists virtio-crypto functions\n"
     "       vcrypto-probe [-q] DEVICE...        describes devices: emulator, auto,\n"
     "                                           pci:0000:00:05.0; -q: without rates\n"
-    "       vcrypto-probe --check-config FILE   looks for mistakes in an openssl.cnf\n";
+    "       vcrypto-probe --check-config FILE   looks for mistakes in an openssl.cnf\n"
+    "       vcrypto-probe --calibrate [-q] [DEVICE]\n"
+    "                                           measures min_bytes for an openssl.cnf\n";
 
 static int worst(int a, int b)
 {
@@ -61,26 +63,31 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         {"quick", no_argument, NULL, 'q'},
         {"check-config", required_argument, NULL, 'c'},
+        {"calibrate", no_argument, NULL, 'C'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     const char *config = NULL;
-    bool quick = false;
-    int c;
+    bool quick = false, calibrate = false;
+    int c, devices;
 
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
     while ((c = getopt_long(argc, argv, "qc:h", options, NULL)) != -1) {
         switch (c) {
         case 'q': quick = true; break;
         case 'c': config = optarg; break;
+        case 'C': calibrate = true; break;
         case 'h': fputs(usage, stdout); return PROBE_GOOD;
         default: fputs(usage, stderr); return PROBE_USAGE;
         }
     }
-    if (config != NULL && argv[optind] != NULL) {
+    devices = argc - optind;
+    if ((config != NULL && (devices != 0 || calibrate)) || (calibrate && devices > 1)) {
         fputs(usage, stderr);
         return PROBE_USAGE;
     }
+    if (calibrate)
+        return probe_calibrate(devices != 0 ? argv[optind] : "emulator", quick);
     if (config != NULL)
         return probe_config(config);
     return argv[optind] == NULL ? probe_list() : probe_devices(argv + optind, quick);

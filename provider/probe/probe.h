@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vcrypto-probe: what there is, what it can do and how fast; and what is wrong
- * with a configuration file. A client of include/, like the provider.
+ * with a configuration file. A client of include/, like the provider; to calibrate
+ * it is an application that has the provider in it.
  */
 #ifndef VCRYPTO_PROBE_H
 #define VCRYPTO_PROBE_H
@@ -22,6 +23,11 @@ int probe_device(const char *spec, bool quick);
 
 /* PROBE_BAD: FILE has faults, which have been told; notes are none. */
 int probe_config(const char *file);
+
+/* Measures from how many bytes on requests are worth a trip to the device, and
+ * prints lines for openssl.cnf. quick: without a claim to be exact. PROBE_BAD:
+ * it cannot be used. */
+int probe_calibrate(const char *device, bool quick);
 
 /* Requests a second with len bytes each, many at a time, on the pool's device;
  * negative: it failed. key_len as for hw_pool_supports. */
