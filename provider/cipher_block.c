@@ -143,11 +143,9 @@ DIRECT_NOT int block_update(struct cipher_plain *c, uint8_t *out, size_t *outl, 
     if (due != 0 && c->buf_len != 0) {
         size_t fill = CIPHER_BLOCK - c->buf_len;
 
-        /* Or nothing would be due; said here for analyzers. */
-        if (inl < fill)
-            return cipher_fail();
-        /* A whole block may be kept back: then nothing fills it up. */
-        if (fill != 0)
+        /* A whole block may be kept back: then nothing fills it up, and in may
+         * be NULL. */
+        if (in != NULL)
             memcpy(c->buf + c->buf_len, in, fill);
         c->buf_len = 0;
         s.kept = c->buf;
@@ -161,7 +159,7 @@ DIRECT_NOT int block_update(struct cipher_plain *c, uint8_t *out, size_t *outl, 
         s.in += s.len;
         inl -= s.len;
     }
-    if (inl != 0)
+    if (s.in != NULL)
         memcpy(c->buf + c->buf_len, s.in, inl);
     c->buf_len += inl;
     *outl = due;
