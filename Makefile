@@ -69,10 +69,17 @@ IPSEC_MB_VERSION := $(shell $(CC) $(CPPFLAGS) -E -dM -include intel-ipsec-mb.h -
 	sed -n 's/^.define IMB_VERSION_STR "\(.*\)"/\1/p')
 endif
 comma := ,
-ENGINE_DEFS := $(if $(IPSEC_MB_VERSION),-DVCRYPTO_IPSEC_MB)
-ENGINE_LIBS := $(if $(IPSEC_MB_VERSION),-lIPSec_MB)
-ENGINE_NAMES := libcrypto$(if $(IPSEC_MB_VERSION),$(comma) IPsec-MB $(IPSEC_MB_VERSION))
-NOT_BUILT := $(if $(IPSEC_MB_VERSION),,hw/emulator/engine_ipsec_mb%)
+ifneq ($(CRYPTO_MB),no)
+CRYPTO_MB_VERSION := $(shell $(CC) $(CPPFLAGS) -DBN_OPENSSL_DISABLE -E -dM -include crypto_mb/ec_nistp521.h \
+	-include crypto_mb/version.h -x c /dev/null 2>/dev/null | \
+	sed -n 's/^.define MBX_INTERFACE_VERSION_MAJOR *//p')
+endif
+ENGINE_DEFS := $(if $(IPSEC_MB_VERSION),-DVCRYPTO_IPSEC_MB) $(if $(CRYPTO_MB_VERSION),-DVCRYPTO_CRYPTO_MB)
+ENGINE_LIBS := $(if $(IPSEC_MB_VERSION),-lIPSec_MB) $(if $(CRYPTO_MB_VERSION),-lcrypto_mb)
+ENGINE_NAMES := libcrypto$(if $(IPSEC_MB_VERSION),$(comma) IPsec-MB $(IPSEC_MB_VERSION))$(if \
+	$(CRYPTO_MB_VERSION),$(comma) crypto_mb $(CRYPTO_MB_VERSION))
+NOT_BUILT := $(if $(IPSEC_MB_VERSION),,hw/emulator/engine_ipsec_mb%) \
+	$(if $(CRYPTO_MB_VERSION),,hw/emulator/engine_crypto_mb%)
 HW_LIBS := $(PCI_LIBS) $(ENGINE_LIBS)
 
 COMPILE = $(CC) $(STD) $(INCLUDE) $(PKG_CFLAGS) $(ENGINE_DEFS) $(CPPFLAGS) $(WARN) $(if $(WERROR),-Werror) \
@@ -280,5 +287,5 @@ help:
 	@echo 'format         clang-format over all sources; format-check only looks'
 	@echo 'analyze        clang-tidy, cppcheck, shellcheck, mandoc; findings are errors'
 	@echo 'clean          removes build/'
-	@echo 'IPSEC_MB=no    builds without that library where it is there'
+	@echo 'IPSEC_MB=no    builds without that library where it is there; CRYPTO_MB=no likewise'
 	@echo 'CC=clang, WERROR=1 and V=1 go with all of them.'

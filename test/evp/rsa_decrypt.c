@@ -8,6 +8,7 @@
 #include <openssl/rsa.h>
 #include <string.h>
 
+#include "published_rsa.h"
 #include "support/asym.h"
 
 static struct support s;
@@ -371,44 +372,16 @@ START_TEST(premaster_versions)
 }
 END_TEST
 
-/* RSA Laboratories, oaep-vect.txt, example 1.1. */
-static const struct {
-    const char *name, *hex;
-} published_key[] = {
-    {OSSL_PKEY_PARAM_RSA_N,
-     "a8b3b284af8eb50b387034a860f146c4919f318763cd6c5598c8ae4811a1e0abc4c7e0b082d693a5e7fced67"
-     "5cf4668512772c0cbc64a742c6c630f533c8cc72f62ae833c40bf25842e984bb78bdbf97c0107d55bdb662f5"
-     "c4e0fab9845cb5148ef7392dd3aaff93ae1e6b667bb3d4247616d4f5ba10d4cfd226de88d39f16fb"},
-    {OSSL_PKEY_PARAM_RSA_E, "010001"},
-    {OSSL_PKEY_PARAM_RSA_D,
-     "53339cfdb79fc8466a655c7316aca85c55fd8f6dd898fdaf119517ef4f52e8fd8e258df93fee180fa0e4ab29"
-     "693cd83b152a553d4ac4d1812b8b9fa5af0e7f55fe7304df41570926f3311f15c4d65a732c483116ee3d3d2d"
-     "0af3549ad9bf7cbfb78ad884f84d5beb04724dc7369b31def37d0cf539e9cfcdd3de653729ead5d1"},
-    {OSSL_PKEY_PARAM_RSA_FACTOR1,
-     "d32737e7267ffe1341b2d5c0d150a81b586fb3132bed2f8d5262864a9cb9f30af38be448598d413a172efb80"
-     "2c21acf1c11c520c2f26a471dcad212eac7ca39d"},
-    {OSSL_PKEY_PARAM_RSA_FACTOR2,
-     "cc8853d1d54da630fac004f471f281c7b8982d8224a490edbeb33d3e3d5cc93c4765703d1dd791642f1f116a"
-     "0dd852be2419b2af72bfe9a030e860b0288b5d77"},
-    {OSSL_PKEY_PARAM_RSA_EXPONENT1,
-     "0e12bf1718e9cef5599ba1c3882fe8046a90874eefce8f2ccc20e4f2741fb0a33a3848aec9c9305fbecbd2d7"
-     "6819967d4671acc6431e4037968db37878e695c1"},
-    {OSSL_PKEY_PARAM_RSA_EXPONENT2,
-     "95297b0f95a2fa67d00707d609dfd4fc05c89dafc2ef6d6ea55bec771ea333734d9251e79082ecda866efef1"
-     "3c459e1a631386b7e354c899f5f112ca85d71583"},
-    {OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
-     "4f456c502493bdc0ed2ab756a3a6ed4d67352a697d4216e93212b127a63d5411ce6fa98d5dbefd73263e3728"
-     "142743818166ed7dd63687dd2a8ca1d2f4fbd8e1"},
+static const char *const number_names[PUBLISHED_RSA_NUMBERS] = {
+    OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+    OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
+    OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+    OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
 };
-#define NUMBERS (sizeof(published_key) / sizeof(published_key[0]))
+#define NUMBERS PUBLISHED_RSA_NUMBERS
 
 START_TEST(published_oaep)
 {
-    static const char want[] = "6628194e12073db03ba94cda9ef9532397d50dba79b987004afefe34";
-    static const char from[] =
-        "354fe67b4a126d5d35fe36c777791a3f7ba13def484e2d3908aff722fad468fb21696de95d0be911c2d3174f"
-        "8afcc201035f7b6d8e69402de5451618c21a535fa9d7bfc5b8dd9fc243f8cf927db31322d6e881eaa91a9961"
-        "70e657a05a266426d98c88003f8477c1227094a0d9fa1e8c4024309ce1ecccb5210035d47ac72e8a";
     static uint8_t numbers[NUMBERS][128];
     struct scheme sc = {.padding = RSA_PKCS1_OAEP_PADDING};
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(s.libctx, "RSA", THEIRS);
@@ -419,22 +392,22 @@ START_TEST(published_oaep)
     for (size_t i = 0; i < NUMBERS; i++) {
         uint8_t *n = numbers[i];
 
-        len = support_hex(published_key[i].hex, n, sizeof(numbers[i]));
+        len = support_hex(published_rsa.numbers[i], n, sizeof(numbers[i]));
         for (size_t k = 0; k < len / 2; k++) {
             uint8_t b = n[k];
 
             n[k] = n[len - 1 - k];
             n[len - 1 - k] = b;
         }
-        params[i] = OSSL_PARAM_construct_BN(published_key[i].name, n, len);
+        params[i] = OSSL_PARAM_construct_BN(number_names[i], n, len);
     }
     params[NUMBERS] = OSSL_PARAM_construct_end();
     ck_assert_int_eq(EVP_PKEY_fromdata_init(ctx), 1);
     ck_assert_int_eq(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params), 1);
-    support_hex(from, crypted, sizeof(crypted));
-    support_hex(want, text, sizeof(text));
+    support_hex(published_rsa.cipher, crypted, sizeof(crypted));
+    support_hex(published_rsa.text, text, sizeof(text));
     ck_assert_int_eq(decrypt(OURS, key, &sc, 128, out, &len), 1);
-    ck_assert_uint_eq(len, strlen(want) / 2);
+    ck_assert_uint_eq(len, strlen(published_rsa.text) / 2);
     ck_assert_mem_eq(out, text, len);
     asym_did(&s, 1, 0);
     EVP_PKEY_free(key);
