@@ -20,7 +20,11 @@
 /* Those that were told of room need not come back: then it is others' turn. */
 #define FEED_AGAIN_NS 1000000u
 
-#define COUNT(q, what) atomic_fetch_add_explicit(&(q)->counts.what, 1, memory_order_relaxed)
+/* Lock held: others only read. */
+#define COUNT(q, what)                                                                             \
+    atomic_store_explicit(&(q)->counts.what,                                                       \
+                          atomic_load_explicit(&(q)->counts.what, memory_order_relaxed) + 1,       \
+                          memory_order_relaxed)
 
 int queue_init(struct queue *q, struct device *dev, unsigned index)
 {

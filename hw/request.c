@@ -188,7 +188,7 @@ const void *hw_result(const struct hw_request *req)
 
 void hw_collect(struct hw_request *req)
 {
-    const struct request *r = request_of(req);
+    struct request *r = request_of(req);
     const uint8_t *from = hw_result(req);
     size_t left = req->result_len;
 
@@ -201,8 +201,12 @@ void hw_collect(struct hw_request *req)
         from += n;
         left -= n;
     }
-    if (hw_alg_kind(req->key->spec.alg) == HW_KIND_AEAD && req->op == HW_ENCRYPT)
+    if (req->op != HW_ENCRYPT || hw_alg_kind(req->key->spec.alg) == HW_KIND_AKCIPHER)
+        return;
+    if (hw_alg_kind(req->key->spec.alg) == HW_KIND_AEAD)
         memcpy(req->tag, r->buf.va + r->src_len, req->tag_len);
+    /* The ciphertext stands where the text stood: there is nothing to cleanse. */
+    r->buf_dirty = 0;
 }
 
 static void device_is_through(struct request *r)

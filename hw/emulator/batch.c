@@ -57,23 +57,6 @@ static void answer(struct emulator *e, const struct done *done, unsigned n)
         device_interrupt(e, done[0].taken.queue);
 }
 
-/* Takes the next chain into u, with what is left of the segments. */
-static bool take(struct worker *w, struct emulator_queue *q, struct unit *u, size_t *used,
-                 unsigned *left)
-{
-    /* One more may be as long as the queue. */
-    if (w->nsegs - *used < w->e->queue_max)
-        return false;
-    u->chain.seg = w->segs + *used;
-    u->chain.max = w->e->queue_max;
-    switch (queue_pop(w->e, q, &u->chain, &u->taken, left)) {
-    case POP_ONE: *used += u->chain.nin + u->chain.nout; return true;
-    case POP_BAD: emulator_fail(w->e); break;
-    case POP_NONE: *left = 0; break;
-    }
-    return false;
-}
-
 static unsigned weight(const struct unit *u)
 {
     bool fast = u->session != NULL && u->session->use.fast != 0;
@@ -83,21 +66,37 @@ static unsigned weight(const struct unit *u)
     return fast || !u->waits ? 1 : 1 + u->len / BYTES_PER_WEIGHT;
 }
 
-static void begin(struct worker *w, struct unit *u)
+/* Follows the chain of the next request; *used counts the segments given out.
+ * False: none are left for it, or the device needs a reset. */
+static bool walk(struct worker *w, struct unit *u, const struct taken *t, size_t *used)
+{
+    /* It may be as long as the queue. */
+    if (w->nsegs - *used < w->e->queue_max)
+        return false;
+    u->chain.seg = w->segs + *used;
+    u->chain.max = w->e->queue_max;
+    u->taken = *t;
+    if (queue_walk(w->e, t, &u->chain) != 0) {
+        emulator_fail(w->e);
+        return false;
+    }
+    *used += u->chain.nin + u->chain.nout;
+    return true;
+}
+
+static void read_one(struct worker *w, struct unit *u, uint64_t seq)
 {
     struct emulator *e = w->e;
-    uint64_t seq = atomic_fetch_add_explicit(&e->requests, 1, memory_order_relaxed) + 1;
 
     u->strike = (struct fault_strike){.status = -1};
     if (e->faults.strikes && e->threads != 0)
         faults_strike(&e->faults, seq, &u->strike);
-    if (u->strike.lose) {
-        u->session = NULL;
-        u->ak = NULL;
-        u->waits = false;
-        return;
-    }
-    crypto_begin(w, u);
+    u->session = NULL;
+    u->ak = NULL;
+    u->waits = false;
+    u->status = VIRTIO_CRYPTO_ERR;
+    if (!u->strike.lose)
+        crypto_read(w, u);
 }
 
 /* What the driver will read in the used ring. */
@@ -142,72 +141,112 @@ static void strike(struct worker *w, const struct unit *u)
         emulator_fail(e);
 }
 
-static void run(struct worker *w, unsigned n)
+/* The units from `from` to before `to`. */
+static void run(struct worker *w, unsigned from, unsigned to)
 {
     struct engine_work *work[ENGINE_BATCH];
     unsigned m = 0;
 
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = from; i < to; i++)
         if (w->units[i].waits)
             work[m++] = &w->units[i].work;
     if (m != 0)
         engines_run(&w->e->sessions.engines, w->index, work, m);
 }
 
-static void finish(struct worker *w, unsigned n)
+static void finish(struct worker *w, unsigned from, unsigned to)
 {
     struct done done[ENGINE_BATCH];
     unsigned m = 0;
 
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = from; i < to; i++)
         m += end(w, &w->units[i], &done[m]);
     answer(w->e, done, m);
     if (w->e->faults.strikes)
-        for (unsigned i = 0; i < n; i++)
+        for (unsigned i = from; i < to; i++)
             strike(w, &w->units[i]);
+}
+
+/* The first of n that were taken: as many as make a batch. Returns how many, 0:
+ * the device needs a reset. */
+static unsigned serve_part(struct worker *w, const struct taken *t, unsigned n, struct batch *out)
+{
+    struct emulator *e = w->e;
+    uint64_t seq;
+    unsigned m = 0, done = 0, weighs = 0;
+    size_t used = 0;
+
+    w->ak_used = 0;
+    while (m < n && walk(w, &w->units[m], &t[m], &used))
+        m++;
+    if (m == 0)
+        return 0;
+    seq = atomic_fetch_add_explicit(&e->requests, m, memory_order_relaxed);
+    for (unsigned i = 0; i < m; i++)
+        read_one(w, &w->units[i], seq + i + 1);
+    sessions_lock(&e->sessions);
+    for (unsigned i = 0; i < m; i++)
+        crypto_find(w, &w->units[i]);
+    sessions_unlock(&e->sessions);
+    for (unsigned i = 0; i < m; i++) {
+        struct unit *u = &w->units[i];
+
+        crypto_begin(w, u);
+        weighs += weight(u);
+        out->heavy = out->heavy || u->ak != NULL;
+        out->gains = out->gains || (u->session != NULL && u->session->use.fast != 0);
+        if (weighs < WEIGHT_MAX && i + 1 < m)
+            continue;
+        run(w, done, i + 1);
+        finish(w, done, i + 1);
+        done = i + 1;
+        w->ak_used = weighs = 0;
+    }
+    return m;
 }
 
 static void serve_data(struct worker *w, struct emulator_queue *q, taken_fn *taken,
                        struct batch *out)
 {
-    unsigned weighs = 0;
-    size_t used = 0;
+    struct taken t[ENGINE_BATCH];
+    int n = queue_take(q, t, pace_share(&w->e->service.paces[q->index]), &out->left);
+    unsigned m;
 
-    w->ak_used = 0;
-    while (out->n < ENGINE_BATCH && weighs < WEIGHT_MAX &&
-           take(w, q, &w->units[out->n], &used, &out->left)) {
-        struct unit *u = &w->units[out->n++];
-
-        begin(w, u);
-        weighs += weight(u);
-        out->heavy = out->heavy || u->ak != NULL;
-        out->gains = out->gains || (u->session != NULL && u->session->use.fast != 0);
-    }
-    if (out->n == 0)
+    if (n < 0)
+        emulator_fail(w->e);
+    if (n <= 0)
         return;
+    out->n = (unsigned)n;
     taken(w, q, out->left);
-    run(w, out->n);
-    finish(w, out->n);
+    for (unsigned i = 0; i < out->n; i += m) {
+        m = serve_part(w, t + i, out->n - i, out);
+        if (m == 0)
+            break;
+    }
 }
 
 static void serve_control(struct worker *w, struct emulator_queue *q, taken_fn *taken,
                           struct batch *out)
 {
     struct emulator *e = w->e;
-    struct unit *u = &w->units[0];
+    struct chain *c = &w->units[0].chain;
     struct done done;
     size_t used = 0;
     uint64_t seq;
+    int n = queue_take(q, &done.taken, 1, &out->left);
 
-    if (!take(w, q, u, &used, &out->left))
+    if (n < 0)
+        emulator_fail(e);
+    if (n <= 0)
         return;
     out->n = 1;
     taken(w, q, out->left);
+    if (!walk(w, &w->units[0], &done.taken, &used))
+        return;
     seq = atomic_fetch_add_explicit(&e->control, 1, memory_order_relaxed) + 1;
     if (e->threads != 0 && fault_hits(&e->faults.lose_control, seq))
         return;
-    done.taken = u->taken;
-    if (control_request(w, &u->chain, seq, &done.len) != 0)
+    if (control_request(w, c, seq, &done.len) != 0)
         return;
     if (e->latency_us == 0 ||
         !delay_add(&e->service.delay, &done.taken, done.len, delay_now() + e->latency_us * 1000ull))

@@ -241,27 +241,22 @@ static int enter(struct worker *w, struct unit *u)
     return u->row->place == place_symmetric ? run_in_scratch(w, u) : VIRTIO_CRYPTO_ERR;
 }
 
-static int serve(struct worker *w, struct unit *u, const union flf *flf, uint32_t flf_len)
+/* Whether its lengths fit the chain. */
+static int measure(struct worker *w, struct unit *u, const union flf *flf, uint32_t flf_len)
 {
-    struct emulator *e = w->e;
-    uint64_t stated;
     int status;
 
-    if (device_has(e, DEVICE_F_REVISION_1) && !(le32toh(u->header.flag) & FLAG_SESSION_MODE))
+    if (device_has(w->e, DEVICE_F_REVISION_1) && !(le32toh(u->header.flag) & FLAG_SESSION_MODE))
         return VIRTIO_CRYPTO_NOTSUPP; /* stateless */
     u->encrypt = u->row->encrypt;
     status = u->row->parse(flf, u);
     if (status != VIRTIO_CRYPTO_OK)
         return status;
-    stated = (uint64_t)u->iv_field + u->src_len + u->aad_len;
-    if (u->chain.in_len != sizeof(u->header) + flf_len + stated ||
+    u->stated = (uint64_t)u->iv_field + u->src_len + u->aad_len;
+    if (u->chain.in_len != sizeof(u->header) + flf_len + u->stated ||
         u->chain.out_len != (uint64_t)u->dst_len + 1)
         return VIRTIO_CRYPTO_ERR;
-    u->session = session_get(&e->sessions, le64toh(u->header.session_id));
-    if (u->session == NULL || u->session->key.alg->service != u->row->opcode >> 8)
-        return VIRTIO_CRYPTO_INVSESS;
-    status = u->row->check(u, stated);
-    return status == VIRTIO_CRYPTO_OK ? enter(w, u) : status;
+    return VIRTIO_CRYPTO_OK;
 }
 
 /* Reads header and fields. -EINVAL: no header. */
@@ -285,10 +280,10 @@ static int request(struct worker *w, struct unit *u)
         return VIRTIO_CRYPTO_ERR;
     if (u->strike.status >= 0)
         return u->strike.status;
-    return serve(w, u, &flf, flf_len);
+    return measure(w, u, &flf, flf_len);
 }
 
-void crypto_begin(struct worker *w, struct unit *u)
+void crypto_read(struct worker *w, struct unit *u)
 {
     u->row = NULL;
     u->session = NULL;
@@ -297,6 +292,24 @@ void crypto_begin(struct worker *w, struct unit *u)
     u->iv_len = u->iv_field = u->src_len = u->dst_len = u->aad_len = u->tag_len = u->len = 0;
     u->result = (uint32_t)u->chain.out_len - 1;
     u->status = request(w, u);
+}
+
+void crypto_find(struct worker *w, struct unit *u)
+{
+    if (u->status != VIRTIO_CRYPTO_OK || u->strike.status == VIRTIO_CRYPTO_OK)
+        return;
+    u->session = session_get(&w->e->sessions, le64toh(u->header.session_id));
+    if (u->session == NULL || u->session->key.alg->service != u->row->opcode >> 8)
+        u->status = VIRTIO_CRYPTO_INVSESS;
+}
+
+void crypto_begin(struct worker *w, struct unit *u)
+{
+    if (u->status != VIRTIO_CRYPTO_OK || u->session == NULL)
+        return;
+    u->status = u->row->check(u, u->stated);
+    if (u->status == VIRTIO_CRYPTO_OK)
+        u->status = enter(w, u);
 }
 
 /* A bit of the result's byte at off. */

@@ -43,7 +43,8 @@ struct unit {
     uint32_t aad_len, tag_len; /* 0: not an AEAD; aad_len: what is verified, too */
     uint32_t len;              /* of the text itself */
 
-    struct session *session; /* a reference, from crypto_begin to crypto_end */
+    uint64_t stated;         /* bytes of content behind the fields */
+    struct session *session; /* a reference, from crypto_find to crypto_end */
     struct cursor out;       /* where the result goes */
     uint8_t iv[CRYPTO_IV_FIELD], tag[CRYPTO_TAG_MAX];
     uint8_t *dst;          /* in the chain; NULL: op.dst is scratch */
@@ -54,11 +55,13 @@ struct unit {
     uint32_t result; /* bytes of the destination that are good */
 };
 
-/*
- * Reads the request in u->chain. Where there is something to compute it sets
- * waits; the caller runs u->work. A request whose data lies in pieces is run at
- * once: there is one scratch memory.
- */
+/* The steps of the request in u->chain. First: reads what it says. */
+void crypto_read(struct worker *w, struct unit *u);
+/* Between sessions_lock and sessions_unlock: finds its session. */
+void crypto_find(struct worker *w, struct unit *u);
+/* Where there is something to compute it sets waits; the caller runs u->work. A
+ * request whose data lies in pieces is run at once: there is one scratch
+ * memory. */
 void crypto_begin(struct worker *w, struct unit *u);
 /* Writes the outcome into the chain; *len: how many bytes of its writable part
  * are good. */

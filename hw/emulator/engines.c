@@ -46,12 +46,14 @@ void engines_thread_end(const struct engines *e)
 }
 
 #define SUBKINDS 8
+/* AES keys of 16, 24 and 32 bytes. */
+#define KEY_STEP 8
 /* RSA keys of the usual sizes differ by more than this in their encoding. */
 #define AK_KEY_STEP 400
 
 static unsigned kind_of(const struct engine_key *key)
 {
-    unsigned sub = key->encrypt;
+    unsigned sub = key->key_len / KEY_STEP % (SUBKINDS / 2) * 2 + key->encrypt;
 
     if (key->alg->service == VIRTIO_CRYPTO_SERVICE_AKCIPHER)
         sub = key->ak.curve != 0 ? key->ak.curve : key->key_len / AK_KEY_STEP;

@@ -23,6 +23,7 @@ void pace_init(struct pace *p)
 {
     SET(p, expect, 1);
     SET(p, here, false);
+    SET(p, share, 1);
     SET(p, until, 0);
     SET(p, taken, 0);
     SET(p, come, 0);
@@ -84,9 +85,11 @@ void pace_served(struct pace *p, const struct batch *b)
     if (!b->gains) {
         SET(p, expect, 1);
         SET(p, here, false);
+        SET(p, share, 1);
         return;
     }
     SET(p, here, !b->heavy);
+    SET(p, share, max);
     if (there < expect) {
         /* It had been more, or was tried. */
         if (GET(p, full) == 0)
@@ -108,6 +111,11 @@ void pace_served(struct pace *p, const struct batch *b)
 unsigned pace_expect(const struct pace *p)
 {
     return GET(p, expect);
+}
+
+unsigned pace_share(const struct pace *p)
+{
+    return GET(p, share);
 }
 
 bool pace_here(const struct pace *p)

@@ -17,6 +17,7 @@ struct batch;
 struct pace {
     atomic_uint expect; /* serve when so many wait, 1 to ENGINE_BATCH */
     atomic_bool here;   /* by whoever rings the doorbell: it is quick work */
+    atomic_uint share;  /* how many a worker takes at once */
     /* When a smaller number is served too, ns. Stored before `sleepers` is
      * looked at, and looked at after `sleepers` was stored; see service.c. */
     atomic_uint_fast64_t until;
@@ -44,6 +45,9 @@ void pace_served(struct pace *p, const struct batch *b);
 
 /* So many are worth waiting for. */
 unsigned pace_expect(const struct pace *p);
+/* How many to take at once: that spares locks, but what takes long is left to
+ * others. */
+unsigned pace_share(const struct pace *p);
 /* Whether so many are served by whoever rings the doorbell. */
 bool pace_here(const struct pace *p);
 /* When to look at a queue whose bit is set, ns; never 0. */

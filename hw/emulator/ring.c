@@ -105,36 +105,46 @@ static void notify_off(struct emulator_queue *q)
     q->quiet = true;
 }
 
-enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t,
-                   unsigned *left)
+/* Under q->lock. */
+static void take_next(struct emulator_queue *q, struct taken *t)
 {
-    const struct vring_desc *desc;
-    enum pop ret = POP_NONE;
-    uint16_t n, size;
-    bool indirect;
+    const __virtio16 *entry = &q->avail->ring[q->avail_next++ & (q->size - 1)];
 
+    *t = (struct taken){
+        .queue = q,
+        .epoch = q->epoch,
+        .head = le16toh(__atomic_load_n(entry, __ATOMIC_RELAXED)),
+        .size = q->size,
+        .indirect = q->indirect,
+        .desc = q->desc,
+    };
+}
+
+int queue_take(struct emulator_queue *q, struct taken *t, unsigned max, unsigned *left)
+{
+    unsigned n;
+    int ret = 0;
+
+    *left = 0;
     pthread_mutex_lock(&q->lock);
-    desc = q->desc;
-    size = q->size;
-    indirect = q->indirect;
-    if (q->running && (n = waiting(q)) != 0) {
-        const __virtio16 *entry = &q->avail->ring[q->avail_next & (size - 1)];
-        t->queue = q;
-        t->epoch = q->epoch;
-        t->wrong_id = t->jump = 0;
-        t->twice = false;
-        t->head = le16toh(__atomic_load_n(entry, __ATOMIC_RELAXED));
-        q->avail_next++;
+    n = q->running ? waiting(q) : 0;
+    if (n > q->size) {
+        ret = -EINVAL;
+    } else if (n != 0) {
+        for (; (unsigned)ret < max && (unsigned)ret < n; ret++)
+            take_next(q, &t[ret]);
+        *left = n - (unsigned)ret;
         if (!q->quiet)
             notify_off(q);
-        *left = n - 1u;
-        ret = n > size ? POP_BAD : POP_ONE;
     }
     pthread_mutex_unlock(&q->lock);
-    /* The chain is ours until it is pushed: no lock is needed to follow it. */
-    if (ret == POP_ONE && chain_walk(e, c, desc, size, t->head, indirect) != 0)
-        ret = POP_BAD;
     return ret;
+}
+
+/* The chain is ours until it is pushed: no lock is needed to follow it. */
+int queue_walk(struct emulator *e, const struct taken *t, struct chain *c)
+{
+    return chain_walk(e, c, t->desc, t->size, t->head, t->indirect);
 }
 
 /* Under q->lock, after used->idx has been stored as new; it was old before. */

@@ -46,6 +46,9 @@ struct taken {
     struct emulator_queue *queue;
     uint32_t epoch;
     uint16_t head;
+    uint16_t size; /* of the queue then */
+    bool indirect;
+    const struct vring_desc *desc;
     /* Faults: what the used entry's id is XORed with, how much too far the index
      * goes, and whether there are two entries. */
     uint32_t wrong_id;
@@ -70,16 +73,11 @@ void queue_stop(struct emulator_queue *q);
  * where they are gone; the queue is then stopped. */
 int queue_remap(struct emulator *e, struct emulator_queue *q, const struct ring_addresses *at);
 
-enum pop {
-    POP_NONE,
-    POP_ONE,
-    POP_BAD, /* the ring is malformed */
-};
-
-/* Takes the next chain, walked and mapped, into c and *t; *left is how many
- * more there are. */
-enum pop queue_pop(struct emulator *e, struct emulator_queue *q, struct chain *c, struct taken *t,
-                   unsigned *left);
+/* Takes the next chains, at most max; *left is how many more there are. Returns
+ * how many; -EINVAL: the ring is malformed. */
+int queue_take(struct emulator_queue *q, struct taken *t, unsigned max, unsigned *left);
+/* Walks and maps a chain that was taken. -EINVAL: it is malformed. */
+int queue_walk(struct emulator *e, const struct taken *t, struct chain *c);
 
 /* A chain that is done, and how many bytes were written to it. */
 struct done {

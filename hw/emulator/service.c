@@ -142,6 +142,23 @@ static void queue_idle(struct service *s, struct emulator_queue *q)
 }
 
 /*
+ * Fewer than a batch wait: the driver is to say when it is full, and a thread
+ * looks some time later. Another may have left the queue to the doorbell
+ * meanwhile, clearing the bit before it asked to be told of the next request:
+ * so the bit is looked at after asking for something else. True: the batch is
+ * full already.
+ */
+static bool queue_expect(struct service *s, struct emulator_queue *q)
+{
+    uint64_t bit = 1ull << q->index;
+    bool full = queue_notify_at(q, pace_expect(&s->paces[q->index]));
+
+    if (!(atomic_fetch_or(&s->ready, bit) & bit))
+        wake_one(s);
+    return full;
+}
+
+/*
  * To take from the ring is to keep the driver quiet, so the bit must stand:
  * another thread that found the ring empty earlier may have cleared it since
  * this one looked. If it does so later, it asks for notifications after that.
@@ -180,7 +197,7 @@ static enum pace_advice look(struct emulator *e, struct emulator_queue *q)
         return n != 0 ? PACE_SERVE : PACE_REST;
     advice = pace_look(p, n, taken, delay_now());
     /* It is told when the batch is full; it may be already. */
-    if (advice == PACE_WAIT && queue_notify_at(q, pace_expect(p)))
+    if (advice == PACE_WAIT && queue_expect(&e->service, q))
         advice = PACE_SERVE;
     return advice;
 }
@@ -224,8 +241,8 @@ static void serve_here(struct worker *w, struct emulator_queue *q)
     do {
         while (!broken(w->e) && queue_waiting(q, &taken) >= (alone ? 1 : pace_expect(p)))
             serve(w, q, taken_here);
-    } while (!broken(w->e) && (alone || pace_here(p)) &&
-             queue_notify_at(q, alone ? 1 : pace_expect(p)));
+    } while (!broken(w->e) &&
+             (alone ? queue_notify_at(q, 1) : queue_expect(&w->e->service, q) && pace_here(p)));
 }
 
 /* One at a time. A reset stores `stop` and then looks at `claimed`. */

@@ -152,18 +152,24 @@ int session_destroy(struct sessions *s, uint64_t id, uint32_t service)
     return VIRTIO_CRYPTO_OK;
 }
 
+void sessions_lock(struct sessions *s)
+{
+    pthread_mutex_lock(&s->lock);
+}
+
+void sessions_unlock(struct sessions *s)
+{
+    pthread_mutex_unlock(&s->lock);
+}
+
 struct session *session_get(struct sessions *s, uint64_t id)
 {
-    struct session *session = NULL, **at;
+    struct session **at = lookup(s, id);
 
-    pthread_mutex_lock(&s->lock);
-    at = lookup(s, id);
-    if (at != NULL) {
-        session = *at;
-        atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return session;
+    if (at == NULL)
+        return NULL;
+    atomic_fetch_add_explicit(&(*at)->refs, 1, memory_order_relaxed);
+    return *at;
 }
 
 void session_put(struct session *session)

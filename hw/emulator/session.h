@@ -54,7 +54,10 @@ int session_create(struct sessions *s, const struct engine_key *key, uint32_t aa
 /* VIRTIO_CRYPTO_OK or _ERR (no such session of this service). */
 int session_destroy(struct sessions *s, uint64_t id, uint32_t service);
 
-/* A reference, to be given back by session_put; NULL: no such session. */
+/* References, to be given back by session_put; NULL: no such session. Between
+ * lock and unlock. */
+void sessions_lock(struct sessions *s);
+void sessions_unlock(struct sessions *s);
 struct session *session_get(struct sessions *s, uint64_t id);
 void session_put(struct session *session);
 
