@@ -407,6 +407,12 @@ static int service_one(struct vc_device *vc)
     int rc;
 
     pthread_mutex_lock(&vc->dev->sessions.lock);
+    /* Not listened to any more: sessions that are being made may be forgotten
+     * then, and nobody expects their answers but the drop. */
+    if (running(vc->dev) == NULL) {
+        pthread_mutex_unlock(&vc->dev->sessions.lock);
+        return 0;
+    }
     virtqueue_irq_off(&vc->ctrl.vq);
     rc = virtqueue_get(&vc->ctrl.vq, &token, &head, &len);
     /* What is given back without an answer may be in work still: it stays until
