@@ -90,9 +90,9 @@ static void leave(struct op *list)
 
 static void again_and_again(void)
 {
-    for (unsigned i = 0; i < 5; i++) {
-        unsigned threads = count_threads();
+    unsigned threads = threads_at_rest();
 
+    for (unsigned i = 0; i < 5; i++) {
         load(&scene, false, "");
         start(ops, &scene);
         finish(ops, &scene);

@@ -308,6 +308,28 @@ unsigned count_eventfds(void)
     return count_entries("/proc/self/fd", "eventfd");
 }
 
+static void *stay(void *barrier)
+{
+    pthread_barrier_wait(barrier);
+    return NULL;
+}
+
+unsigned threads_at_rest(void)
+{
+    pthread_barrier_t barrier;
+    pthread_t thread;
+    unsigned n;
+
+    MUST(pthread_barrier_init(&barrier, NULL, 2) == 0);
+    MUST(pthread_create(&thread, NULL, stay, &barrier) == 0);
+    n = count_threads() - 1;
+    pthread_barrier_wait(&barrier);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&barrier);
+    wait_threads(n);
+    return n;
+}
+
 /* A thread that was joined may be seen a moment longer. */
 void wait_threads(unsigned n)
 {

@@ -101,6 +101,9 @@ int caller_call(void *arg); /* an ASYNC_callback_fn */
 void caller_wait(const struct caller *c, unsigned n);
 
 unsigned count_threads(void);
+/* The same before there is any but the caller's: ThreadSanitizer has one of its
+ * own from the first one on. */
+unsigned threads_at_rest(void);
 unsigned count_fds(void);
 unsigned count_eventfds(void);
 /* Waits until there are n threads again, ten seconds at most. */
