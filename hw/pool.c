@@ -21,13 +21,24 @@
  * one that has its session. */
 #define LOAD_MARGIN 16
 
-/* The devices in use. Made at the first submission of a process, never
- * changed afterwards; a child of a fork makes its own. */
+/*
+ * The devices in use. Made at the first submission of a process; a child of a
+ * fork makes its own. Devices are never changed afterwards: where one could not
+ * be opened, for want of descriptors or threads perhaps, it is tried again now
+ * and then, and takes its place in a new one of these.
+ */
 struct active {
     unsigned generation, n;
     struct device *dev[DEVICE_LIST_MAX];
-    struct active *older; /* the parent's, kept so that they are not leaked */
+    bool claimed[DEVICE_LIST_MAX]; /* by place in the pool's list */
+    _Atomic uint64_t retry_at;     /* ns; UINT64_MAX: none is missing */
+    uint64_t backoff;              /* under the registry's lock */
+    struct active *older;          /* with less in it or the parent's: others may look at it yet */
 };
+
+/* Pauses between attempts to open what is missing. */
+#define BACKOFF_FIRST_NS 50000000u
+#define BACKOFF_MAX_NS   10000000000u
 
 struct hw_pool {
     struct hw_config cfg;                     /* strings are ours */
@@ -143,57 +154,118 @@ void hw_pool_free(struct hw_pool *pool)
 
     if (pool == NULL)
         return;
+    /* The newest has all of this process's. */
     a = atomic_load_explicit(&pool->active, memory_order_acquire);
+    for (unsigned i = 0; a != NULL && i < a->n && a->generation == hw_generation(); i++)
+        registry_put(a->dev[i]);
     while (a != NULL) {
         struct active *older = a->older;
 
-        for (unsigned i = 0; i < a->n && a->generation == hw_generation(); i++)
-            registry_put(a->dev[i]);
         free(a);
         a = older;
     }
     free_pool(pool);
 }
 
-/* Registry locked. */
-static void claim(struct hw_pool *pool, unsigned i, struct active *to)
+static void say(const struct hw_pool *pool, unsigned i, const char *what, const char *why)
 {
-    struct hw_error err = {""};
-    struct device *dev;
+    const char *name = pool->list.entry[i].name;
+    char line[sizeof(struct hw_error) + 64];
 
-    int rc = registry_get(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg,
-                          &pool->caps[i], &dev, &err);
-
-    if (err.text[0] != '\0' && pool->cfg.notice != NULL) {
-        char line[sizeof(err.text) + 64];
-
-        snprintf(line, sizeof(line), "%s is left out%s: %s", pool->list.entry[i].name,
-                 rc == 0 ? " until it is free" : "",
-                 device_reason(pool->list.entry[i].name, err.text));
-        pool->cfg.notice(line);
-    }
-    if (rc == 0)
-        to->dev[to->n++] = dev;
+    if (pool->cfg.notice == NULL)
+        return;
+    snprintf(line, sizeof(line), "%s %s%s", name, what, device_reason(name, why));
+    pool->cfg.notice(line);
 }
 
-/* The first submission of this process: claims the devices. */
+/* Registry locked. What is wrong is told the first time only. */
+static void claim(struct hw_pool *pool, unsigned i, struct active *to, bool again)
+{
+    struct hw_error err = {""};
+    int rc = registry_get(pool->list.entry[i].spec, pool->list.entry[i].index, &pool->cfg,
+                          &pool->caps[i], &to->dev[to->n], &err);
+
+    if (rc != 0 && err.text[0] == '\0') {
+        errno = -rc;
+        snprintf(err.text, sizeof(err.text), "%m");
+    }
+    if (err.text[0] != '\0' && !again)
+        say(pool, i, rc == 0 ? "is left out until it is free: " : "is left out: ", err.text);
+    if (rc != 0)
+        return;
+    if (again)
+        say(pool, i, "is in service after all", "");
+    to->claimed[i] = true;
+    to->n++;
+}
+
+/* Registry locked. */
+static void plan_retry(const struct hw_pool *pool, struct active *a)
+{
+    uint64_t at = UINT64_MAX;
+
+    if (a->n < pool->list.n) {
+        a->backoff = a->backoff == 0 ? BACKOFF_FIRST_NS : a->backoff * 2;
+        if (a->backoff > BACKOFF_MAX_NS)
+            a->backoff = BACKOFF_MAX_NS;
+        at = device_now() + a->backoff;
+    }
+    atomic_store_explicit(&a->retry_at, at, memory_order_relaxed);
+}
+
+/* Whether a is of this process, and nothing is to be done about it now. */
+static bool current(struct active *a)
+{
+    uint64_t retry_at;
+
+    if (a == NULL || a->generation != hw_generation())
+        return false;
+    retry_at = atomic_load_explicit(&a->retry_at, memory_order_relaxed);
+    return retry_at == UINT64_MAX || device_now() < retry_at;
+}
+
+/* Registry locked. Claims the devices that older, which may be NULL or the
+ * parent's, does not have. NULL: no memory. */
+static struct active *make_active(struct hw_pool *pool, struct active *older)
+{
+    struct active *a = calloc(1, sizeof(*a));
+    bool again = older != NULL && older->generation == hw_generation();
+
+    if (a == NULL)
+        return NULL;
+    if (again) {
+        memcpy(a->dev, older->dev, sizeof(a->dev));
+        memcpy(a->claimed, older->claimed, sizeof(a->claimed));
+        a->n = older->n;
+        a->backoff = older->backoff;
+    }
+    a->generation = hw_generation();
+    a->older = older;
+    for (unsigned i = 0; i < pool->list.n; i++)
+        if (!a->claimed[i])
+            claim(pool, i, a, again);
+    if (again && a->n == older->n) {
+        /* As before: no more of these than devices. */
+        free(a);
+        a = older;
+    }
+    plan_retry(pool, a);
+    return a;
+}
+
+/* The first submission of this process, or time to try again. */
 static struct active *start(struct hw_pool *pool)
 {
-    struct active *a;
+    struct active *a, *made;
 
     registry_lock();
     a = atomic_load_explicit(&pool->active, memory_order_relaxed);
-    if (a == NULL || a->generation != hw_generation()) {
-        struct active *mine = calloc(1, sizeof(*mine));
-
-        if (mine != NULL) {
-            mine->generation = hw_generation();
-            mine->older = a;
-            for (unsigned i = 0; i < pool->list.n; i++)
-                claim(pool, i, mine);
-            atomic_store_explicit(&pool->active, mine, memory_order_release);
-        }
-        a = mine;
+    if (!current(a)) {
+        made = make_active(pool, a);
+        if (made != NULL)
+            atomic_store_explicit(&pool->active, made, memory_order_release);
+        if (made != NULL || a == NULL || a->generation != hw_generation())
+            a = made;
     }
     registry_unlock();
     return a;
@@ -203,7 +275,7 @@ static struct active *active(struct hw_pool *pool)
 {
     struct active *a = atomic_load_explicit(&pool->active, memory_order_acquire);
 
-    return a != NULL && a->generation == hw_generation() ? a : start(pool);
+    return current(a) ? a : start(pool);
 }
 
 static bool can(const struct device *dev, const struct hw_key *key)
