@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,16 +138,17 @@ static int use(void *arg)
     const struct use *u = arg;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int len = 0, more = 0;
+    bool ok = ctx != NULL && EVP_CipherInit_ex(ctx, u->cipher, NULL, h->key, h->text, 1) == 1 &&
+              EVP_CipherUpdate(ctx, h->out, &len, h->text, TEXT_LEN / 2) == 1;
 
-    if (ctx == NULL || EVP_CipherInit_ex(ctx, u->cipher, NULL, h->key, h->text, 1) != 1 ||
-        EVP_CipherUpdate(ctx, h->out, &len, h->text, TEXT_LEN / 2) != 1)
-        return 0;
-    if (u->again && EVP_CipherUpdate(ctx, h->out + len, &more, h->text + len, TEXT_LEN / 2) != 1)
-        return 0;
-    if (EVP_CipherFinal_ex(ctx, h->out + len + more, &len) != 1)
-        return 0;
+    if (ok && u->again)
+        ok = EVP_CipherUpdate(ctx, h->out + len, &more, h->text + len, TEXT_LEN / 2) == 1;
+    if (ok)
+        ok = EVP_CipherFinal_ex(ctx, h->out + len + more, &len) == 1;
+    if (!ok)
+        ERR_print_errors_fp(stdout);
     EVP_CIPHER_CTX_free(ctx);
-    return 1;
+    return ok;
 }
 
 /* _i: algorithm, one or two updates, in a job or not. */
