@@ -230,19 +230,34 @@ static void taken_here(struct worker *w, struct emulator_queue *q, unsigned left
     (void)left;
 }
 
+/* So many batches are served where the doorbell rang, and no more: others may
+ * fill the ring as fast as it is emptied, and he has work of his own. */
+#define HERE_MAX 4
+
 /* Where the doorbell rang: as long as full batches wait; without threads, until
  * all is dry. */
 static void serve_here(struct worker *w, struct emulator_queue *q)
 {
-    const struct pace *p = &w->e->service.paces[q->index];
+    struct service *s = &w->e->service;
+    struct pace *p = &s->paces[q->index];
     bool alone = w->e->threads == 0;
+    unsigned n = 0;
     uint16_t taken;
 
     do {
-        while (!broken(w->e) && queue_waiting(q, &taken) >= (alone ? 1 : pace_expect(p)))
+        while (!broken(w->e) && queue_waiting(q, &taken) >= (alone ? 1 : pace_expect(p)) &&
+               (alone || n++ < HERE_MAX))
             serve(w, q, taken_here);
     } while (!broken(w->e) &&
-             (alone ? queue_notify_at(q, 1) : queue_expect(&w->e->service, q) && pace_here(p)));
+             (alone ? queue_notify_at(q, 1) : queue_expect(s, q) && pace_here(p) && n <= HERE_MAX));
+    if (alone)
+        return;
+    if (n > HERE_MAX)
+        pace_now(p);
+    /* What is left is the threads', and so are answers that come later: the
+     * bit stands, but one that sleeps may not have known of either. */
+    if (n > HERE_MAX || atomic_load(&s->delay.next) != 0)
+        wake_one(s);
 }
 
 /* One at a time. A reset stores `stop` and then looks at `claimed`. */
