@@ -28,7 +28,7 @@ static struct work work;
 static ASYNC_WAIT_CTX *wait;
 
 /* The soft limit; what it was. */
-static rlim_t limit(int which, rlim_t n)
+static rlim_t limit(__rlimit_resource_t which, rlim_t n)
 {
     struct rlimit lim;
     rlim_t old;
