@@ -254,6 +254,9 @@ START_TEST(without_descriptors)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
     ck_assert_int_eq(op_step(&op), ASYNC_FINISH);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &lim), 0);
+    /* The completion thread lets go a moment later. */
+    for (unsigned ms = 0; ms < 5000 && scene_stat(&scene, "live-waiters") != 0; ms++)
+        sleep_us(1000);
     ck_assert_uint_eq(scene_stat(&scene, "live-waiters"), 0);
     op_check(&op, &scene);
     /* And when there are some again, it pauses. */
