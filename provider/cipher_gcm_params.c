@@ -58,7 +58,7 @@ const OSSL_PARAM *cipher_gcm_settable_ctx_params(void *cctx, void *provctx)
 
 static int get_iv(struct cipher_gcm *c, OSSL_PARAM params[], const char *key)
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, key);
+    const OSSL_PARAM *p = params_find(params, key);
 
     if (p == NULL)
         return 1;

@@ -402,7 +402,7 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
 int cipher_mirror_get_ctx_params(void *vctx, OSSL_PARAM params[])
 {
     struct cipher_mirror *c = vctx;
-    OSSL_PARAM *p = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+    const OSSL_PARAM *p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
 
     if (p == NULL || c->stage != MIRROR_SERVED || !c->base.encrypting)
         return software(c)->get_ctx_params(twin(c), params);
@@ -414,7 +414,7 @@ int cipher_mirror_get_ctx_params(void *vctx, OSSL_PARAM params[])
 /* The twin has accepted the parameters: what the device needs is noted. */
 static void note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+    const OSSL_PARAM *p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
     size_t overhead, n;
 
     if (p != NULL) {
@@ -423,15 +423,15 @@ static void note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
         if (p->data != NULL)
             memcpy(c->tag, p->data, p->data_size);
     }
-    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_IVLEN);
+    p = params_find(params, OSSL_CIPHER_PARAM_AEAD_IVLEN);
     if (p != NULL && OSSL_PARAM_get_size_t(p, &n) && n != c->nonce_len) {
         c->nonce_len = n;
         c->stage = MIRROR_TWIN;
     }
-    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED);
+    p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED);
     if (p != NULL)
         memcpy(c->tls_fixed, p->data, rules(c)->tls_fixed_len);
-    p = OSSL_PARAM_locate_const(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD);
+    p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD);
     if (p == NULL)
         return;
     /* In the AAD proper stands the payload's length. */

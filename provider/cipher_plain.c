@@ -167,7 +167,8 @@ int cipher_plain_get_ctx_params(void *vctx, OSSL_PARAM params[])
     const struct algorithm_info *info = c->base.alg->info;
     OSSL_PARAM *mac = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_TLS_MAC);
 
-    cipher_plain_undirect(c);
+    if (params_find(params, OSSL_CIPHER_PARAM_UPDATED_IV) != NULL)
+        cipher_plain_undirect(c);
     if (mac != NULL && !OSSL_PARAM_set_octet_ptr(mac, c->tls_mac, c->tls_mac_size)) {
         ERR_raise(ERR_LIB_PROV, PROV_R_FAILED_TO_SET_PARAMETER);
         return 0;

@@ -3,6 +3,12 @@
 
 #include <openssl/err.h>
 #include <openssl/proverr.h>
+#include <stdint.h>
+
+static OSSL_PARAM *find(OSSL_PARAM params[], const char *key)
+{
+    return (OSSL_PARAM *)(uintptr_t)params_find(params, key);
+}
 
 static int put_result(int ok)
 {
@@ -22,28 +28,28 @@ static int take_result(int ok, bool *given)
 
 int params_put_uint(OSSL_PARAM params[], const char *key, unsigned val)
 {
-    OSSL_PARAM *p = OSSL_PARAM_locate(params, key);
+    OSSL_PARAM *p = find(params, key);
 
     return p == NULL || put_result(OSSL_PARAM_set_uint(p, val));
 }
 
 int params_put_int(OSSL_PARAM params[], const char *key, int val)
 {
-    OSSL_PARAM *p = OSSL_PARAM_locate(params, key);
+    OSSL_PARAM *p = find(params, key);
 
     return p == NULL || put_result(OSSL_PARAM_set_int(p, val));
 }
 
 int params_put_size(OSSL_PARAM params[], const char *key, size_t val)
 {
-    OSSL_PARAM *p = OSSL_PARAM_locate(params, key);
+    OSSL_PARAM *p = find(params, key);
 
     return p == NULL || put_result(OSSL_PARAM_set_size_t(p, val));
 }
 
 int params_put_octets(OSSL_PARAM params[], const char *key, const void *buf, size_t len)
 {
-    OSSL_PARAM *p = OSSL_PARAM_locate(params, key);
+    OSSL_PARAM *p = find(params, key);
 
     if (p == NULL)
         return 1;
@@ -55,21 +61,21 @@ int params_put_octets(OSSL_PARAM params[], const char *key, const void *buf, siz
 
 int params_take_uint(const OSSL_PARAM params[], const char *key, unsigned *val, bool *given)
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, key);
+    const OSSL_PARAM *p = params_find(params, key);
 
     return p == NULL || take_result(OSSL_PARAM_get_uint(p, val), given);
 }
 
 int params_take_size(const OSSL_PARAM params[], const char *key, size_t *val, bool *given)
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, key);
+    const OSSL_PARAM *p = params_find(params, key);
 
     return p == NULL || take_result(OSSL_PARAM_get_size_t(p, val), given);
 }
 
 int params_take_octets(const OSSL_PARAM params[], const char *key, const void **val, size_t *len)
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, key);
+    const OSSL_PARAM *p = params_find(params, key);
 
     *val = NULL;
     *len = 0;

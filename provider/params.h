@@ -10,6 +10,20 @@
 #include <openssl/params.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+
+/*
+ * The one of that name, or NULL. EVP asks for one parameter of ten that there
+ * are, several times for each message: two characters mostly tell that it is
+ * another, and calls would cost more than all else that a small message takes.
+ */
+static inline const OSSL_PARAM *params_find(const OSSL_PARAM *p, const char *key)
+{
+    for (; p != NULL && p->key != NULL; p++)
+        if (p->key[0] == key[0] && p->key[1] == key[1] && strcmp(p->key, key) == 0)
+            return p;
+    return NULL;
+}
 
 int params_put_uint(OSSL_PARAM params[], const char *key, unsigned val);
 int params_put_int(OSSL_PARAM params[], const char *key, int val);

@@ -27,7 +27,7 @@
 
 static const size_t lengths[] = {16,   32,   48,    64,    96,    128,   192,  256,
                                  384,  512,  768,   1024,  1536,  2048,  3072, 4096,
-                                 6144, 8192, 12288, 16384, 24576, 32768, 65536};
+                                 6144, 8192, 12288, 16384, 24576, 32768};
 #define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
 
 struct calibration {
