@@ -8,6 +8,8 @@
 #include <openssl/err.h>
 #include <openssl/proverr.h>
 
+#include "direct.h"
+
 void *cipher_gcm_newctx(struct provctx *prov, const struct algorithm *alg)
 {
     struct cipher_gcm *c = cipher_new(prov, alg, sizeof(*c));
@@ -15,6 +17,7 @@ void *cipher_gcm_newctx(struct provctx *prov, const struct algorithm *alg)
     if (c == NULL)
         return NULL;
     aead_init(&c->aead);
+    c->cause = SW_CAUSES;
     c->iv_len = alg->info->iv_len;
     return c;
 }
@@ -34,16 +37,32 @@ void *cipher_gcm_dupctx(void *vctx)
 
     if (c == NULL)
         return NULL;
-    if (!aead_dup(&c->aead, &from->aead)) {
+    if (!(from->direct ? gcm_direct_dup(c, from) : aead_dup(&c->aead, &from->aead))) {
         cipher_gcm_freectx(c);
         return NULL;
     }
     return c;
 }
 
+/* Whether an init with these makes or leaves messages the twin's. */
+static bool goes_direct(struct cipher_gcm *c, bool encrypting, const uint8_t *key,
+                        const uint8_t *iv)
+{
+    /* Something stays as it is: so does this. */
+    if (iv == NULL || c->direct_tls)
+        return c->direct;
+    if (c->iv_gen || c->tls_aad_set || (key == NULL && c->aead.base.key == NULL))
+        return false;
+    c->cause = direct_message(c->aead.base.prov, c->aead.base.alg, encrypting);
+    return c->cause != SW_CAUSES;
+}
+
 static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
                     const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
+    if (goes_direct(c, encrypting, key, iv))
+        return gcm_direct_init(c, encrypting, key, key_len, iv, iv_len, params);
+    c->direct = false;
     /* A message that another key or direction began cannot go on. */
     if (key != NULL || iv != NULL || c->aead.base.encrypting != encrypting) {
         aead_reset(&c->aead);
@@ -126,8 +145,17 @@ static int message_final(struct cipher_gcm *c)
     return ok;
 }
 
-int cipher_gcm_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
-                      const unsigned char *in, size_t inl)
+/* Data is counted, once for a message. */
+static void count_direct(struct cipher_gcm *c, const uint8_t *out, const uint8_t *in)
+{
+    if (c->cause == SW_CAUSES || out == NULL || in == NULL)
+        return;
+    stats_count(&c->aead.base.prov->stats, c->cause);
+    c->cause = SW_CAUSES;
+}
+
+DIRECT_NOT int gcm_update(struct cipher_gcm *c, uint8_t *out, size_t *outl, size_t outsize,
+                          const uint8_t *in, size_t inl)
 {
     *outl = 0;
     if (inl == 0)
@@ -136,17 +164,30 @@ int cipher_gcm_update(void *vctx, unsigned char *out, size_t *outl, size_t outsi
         ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);
         return 0;
     }
-    return (in != NULL && message_update(vctx, out, outl, in, inl)) || cipher_fail();
+    return (in != NULL && message_update(c, out, outl, in, inl)) || cipher_fail();
+}
+
+int cipher_gcm_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                      const unsigned char *in, size_t inl)
+{
+    struct cipher_gcm *c = vctx;
+
+    if (!c->direct)
+        return gcm_update(c, out, outl, outsize, in, inl);
+    count_direct(c, out, in);
+    return c->aead.base.alg->software.update(c->aead.base.twin.ctx, out, outl, outsize, in, inl);
 }
 
 int cipher_gcm_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
 {
-    (void)out;
-    (void)outsize;
+    struct cipher_gcm *c = vctx;
+
+    if (c->direct)
+        return c->aead.base.alg->software.final(c->aead.base.twin.ctx, out, outl, outsize);
     *outl = 0;
     /* No error in the queue: a wrong tag is an answer, and the default provider
      * gives it in the same way. */
-    return message_final(vctx);
+    return message_final(c);
 }
 
 int cipher_gcm_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
@@ -154,6 +195,11 @@ int cipher_gcm_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsi
 {
     struct cipher_gcm *c = vctx;
 
+    if (c->direct) {
+        count_direct(c, out, in);
+        return c->aead.base.alg->software.cipher(c->aead.base.twin.ctx, out, outl, outsize, in,
+                                                 inl);
+    }
     *outl = 0;
     if (outsize < inl) {
         ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);

@@ -6,9 +6,19 @@
 #include <openssl/evp.h>
 
 #include "cipher_aead.h"
+#include "stats.h"
 
 struct cipher_gcm {
     struct cipher_aead aead;
+
+    /*
+     * Messages are the default provider's whatever happens: since the last init
+     * with an IV every call goes to the twin as it comes, which alone knows IV,
+     * tag and all else but the key. Such an init may end it.
+     */
+    bool direct;
+    bool direct_tls;           /* the twin was told things of TLS: no way back */
+    enum software_cause cause; /* direct: why; SW_CAUSES: it has been counted */
 
     /* IV_SET: for the next message; IV_IN_USE: of the message under way;
      * IV_SPENT: that message has ended, and its IV must not serve another. */
@@ -34,6 +44,13 @@ int gcm_iv_invocation(struct cipher_gcm *c, const uint8_t *in, size_t len);
 int gcm_iv_fixed(struct cipher_gcm *c, const uint8_t *in, size_t len);
 /* A random IV for a message that was given none. */
 int gcm_iv_random(struct cipher_gcm *c);
+
+/* An init while direct, or with which that begins (iv is not NULL then). */
+int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
+                    const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[]);
+int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[]);
+int gcm_direct_get_params(struct cipher_gcm *c, OSSL_PARAM params[]);
+int gcm_direct_dup(struct cipher_gcm *c, const struct cipher_gcm *from);
 
 int gcm_tls_set_aad(struct cipher_gcm *c, const uint8_t *aad, size_t len);
 int gcm_tls_record(struct cipher_gcm *c, uint8_t *out, size_t *outl, const uint8_t *in, size_t len);

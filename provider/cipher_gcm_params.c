@@ -101,6 +101,8 @@ int cipher_gcm_get_ctx_params(void *vctx, OSSL_PARAM params[])
     struct cipher_gcm *c = vctx;
     size_t tag_len = c->aead.tag_len != AEAD_NO_TAG ? c->aead.tag_len : AEAD_TAG_MAX;
 
+    if (c->direct)
+        return gcm_direct_get_params(c, params);
     return params_put_size(params, OSSL_CIPHER_PARAM_IVLEN, c->iv_len) &&
            params_put_size(params, OSSL_CIPHER_PARAM_KEYLEN, c->aead.base.alg->info->key_len) &&
            params_put_size(params, OSSL_CIPHER_PARAM_AEAD_TAGLEN, tag_len) &&
@@ -164,6 +166,8 @@ int cipher_gcm_set_ctx_params(void *vctx, const OSSL_PARAM params[])
 
     if (params == NULL)
         return 1;
+    if (c->direct)
+        return gcm_direct_set_params(c, params);
     if (!set_tag(c, params) || !set_iv_len(c, params))
         return 0;
     for (size_t i = 0; i < sizeof(tls_params) / sizeof(tls_params[0]); i++) {

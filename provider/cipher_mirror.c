@@ -8,8 +8,8 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
+#include "direct.h"
 #include "params.h"
-#include "provider.h"
 
 /* RFC 7905: the sequence number, padded in front, over the fixed IV. */
 static void chacha_tls_nonce(struct cipher_mirror *c, uint8_t *record)
@@ -83,6 +83,7 @@ void *cipher_mirror_newctx(struct provctx *prov, const struct algorithm *alg)
     c->nonce_len = rules(c)->nonce_default;
     c->tag_len = rules(c)->tag_default;
     c->total = SIZE_MAX;
+    c->cause = SW_CAUSES;
     return c;
 }
 
@@ -96,7 +97,9 @@ void cipher_mirror_freectx(void *vctx)
 /* The message is over, or another begins. */
 static void forget_message(struct cipher_mirror *c)
 {
-    offload_drop(c->base.offload);
+    if (c->base.offload != NULL)
+        offload_drop(c->base.offload);
+    c->cause = SW_CAUSES;
     c->stage = MIRROR_TWIN;
     c->aad_len = 0;
     c->total = SIZE_MAX;
@@ -178,7 +181,8 @@ static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *
         /* libssl gives ChaCha20's fixed IV in this way. */
         if (iv_len == rules(c)->tls_fixed_len)
             memcpy(c->tls_fixed, iv, iv_len);
-        c->stage = MIRROR_OPEN;
+        c->cause = direct_message(c->base.prov, c->base.alg, encrypting);
+        c->stage = c->cause == SW_CAUSES ? MIRROR_OPEN : MIRROR_TWIN;
     } else if (c->stage == MIRROR_OPEN && c->aad_len != 0) {
         /* Half a message begun: what the twin makes of this is its own. */
         c->stage = MIRROR_TWIN;
@@ -353,10 +357,21 @@ static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, co
     return len == 0 ? -1 : mirror_data(c, out, outl, in, len);
 }
 
-int cipher_mirror_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
-                         const unsigned char *in, size_t inl)
+/* Whether the twin has the message for good; data is then counted, once. */
+static bool is_twins(struct cipher_mirror *c, const uint8_t *out, const uint8_t *in)
 {
-    struct cipher_mirror *c = vctx;
+    if (c->stage != MIRROR_TWIN || c->tls)
+        return false;
+    if (c->cause != SW_CAUSES && in != NULL && out != NULL) {
+        stats_count(&c->base.prov->stats, c->cause);
+        c->cause = SW_CAUSES;
+    }
+    return true;
+}
+
+DIRECT_NOT int update(struct cipher_mirror *c, uint8_t *out, size_t *outl, size_t outsize,
+                      const uint8_t *in, size_t inl)
+{
     bool record = c->tls;
     int rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
 
@@ -367,6 +382,16 @@ int cipher_mirror_update(void *vctx, unsigned char *out, size_t *outl, size_t ou
     if (record)
         c->tls = false;
     return rc;
+}
+
+int cipher_mirror_update(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
+                         const unsigned char *in, size_t inl)
+{
+    struct cipher_mirror *c = vctx;
+
+    if (is_twins(c, out, in))
+        return software(c)->update(twin(c), out, outl, outsize, in, inl);
+    return update(c, out, outl, outsize, in, inl);
 }
 
 int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
@@ -390,6 +415,8 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
     bool record = c->tls;
     int rc;
 
+    if (is_twins(c, out, in))
+        return software(c)->cipher(twin(c), out, outl, outsize, in, inl);
     if (in == NULL && out != NULL && c->stage == MIRROR_SERVED)
         return cipher_mirror_final(vctx, out, outl, outsize);
     rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
@@ -402,9 +429,14 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
 int cipher_mirror_get_ctx_params(void *vctx, OSSL_PARAM params[])
 {
     struct cipher_mirror *c = vctx;
-    const OSSL_PARAM *p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+    const OSSL_PARAM *p = NULL;
 
-    if (p == NULL || c->stage != MIRROR_SERVED || !c->base.encrypting)
+    /* EVP asks for it with each init. */
+    if (params_only(params, OSSL_CIPHER_PARAM_IVLEN))
+        return params_put_size(params, OSSL_CIPHER_PARAM_IVLEN, c->nonce_len);
+    if (c->stage == MIRROR_SERVED && c->base.encrypting)
+        p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+    if (p == NULL)
         return software(c)->get_ctx_params(twin(c), params);
     if (p->data_size == 0 || p->data_size > c->tag_len)
         return cipher_fail();
@@ -448,7 +480,8 @@ int cipher_mirror_set_ctx_params(void *vctx, const OSSL_PARAM params[])
 {
     struct cipher_mirror *c = vctx;
 
-    if (params == NULL)
+    /* With each init EVP sets the padding, which these modes ignore. */
+    if (params == NULL || params_only(params, OSSL_CIPHER_PARAM_PADDING))
         return 1;
     if (!software(c)->set_ctx_params(twin(c), params))
         return 0;

@@ -11,6 +11,7 @@
 #define VCRYPTO_CIPHER_MIRROR_H
 
 #include "cipher.h"
+#include "stats.h"
 
 #define MIRROR_NONCE_MAX 13
 #define MIRROR_TAG_MAX   16
@@ -27,7 +28,8 @@ struct cipher_mirror {
      *   TWIN    the twin has data of it, or the device cannot follow
      */
     enum { MIRROR_TWIN, MIRROR_OPEN, MIRROR_SERVED } stage;
-    bool streams; /* its messages come in many updates: see aead_data */
+    enum software_cause cause; /* TWIN: why, SW_CAUSES: it has been counted */
+    bool streams;              /* its messages come in many updates: see aead_data */
 
     uint8_t nonce[MIRROR_NONCE_MAX];
     size_t nonce_len;

@@ -32,6 +32,19 @@ static inline bool direct_software(struct provctx *prov, size_t len, size_t min_
 }
 
 /*
+ * Of a message whose length is not known yet: why it is software's whatever the
+ * device can do, or SW_CAUSES if it may not be. Not counted.
+ */
+static inline enum software_cause direct_message(const struct provctx *prov,
+                                                 const struct algorithm *alg, bool encrypting)
+{
+    if (alg->on_device &&
+        alg->min_bytes[encrypting ? HW_ENCRYPT : HW_DECRYPT] > alg->limits.max_len)
+        return SW_SMALL;
+    return prov->config.sync_offload || ASYNC_get_current_job() != NULL ? SW_CAUSES : SW_NO_JOB;
+}
+
+/*
  * Whether whole blocks may go to c->direct. What comes after a no belongs into a
  * function of its own that is not inlined: its registers would be saved for
  * nothing.

@@ -25,6 +25,12 @@ static inline const OSSL_PARAM *params_find(const OSSL_PARAM *p, const char *key
     return NULL;
 }
 
+/* Whether it is this one and no other. */
+static inline bool params_only(const OSSL_PARAM *p, const char *key)
+{
+    return params_find(p, key) == p && p != NULL && p[1].key == NULL;
+}
+
 int params_put_uint(OSSL_PARAM params[], const char *key, unsigned val);
 int params_put_int(OSSL_PARAM params[], const char *key, int val);
 int params_put_size(OSSL_PARAM params[], const char *key, size_t val);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-GCM messages that no device is asked about, see struct cipher_gcm. */
+#include <string.h>
+
+#include <openssl/core_names.h>
+
+#include "cipher_gcm.h"
+#include "params.h"
+#include "provider.h"
+
+static const struct software_cipher *software(const struct cipher_gcm *c)
+{
+    return &c->aead.base.alg->software;
+}
+
+/* A tag that was set before the IV is of the message that the IV begins. */
+static int give_tag(struct cipher_gcm *c)
+{
+    OSSL_PARAM tag[2] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, c->aead.tag, c->aead.tag_len),
+        OSSL_PARAM_construct_end(),
+    };
+
+    return c->aead.base.encrypting || !c->aead.tag_fresh ||
+           software(c)->set_ctx_params(c->aead.base.twin.ctx, tag);
+}
+
+/* The twin has the key already, unless this one is new or the direction is. */
+static int init_twin(struct cipher_gcm *c, const uint8_t *iv, size_t iv_len)
+{
+    const struct software_cipher *sw = software(c);
+    struct cipher *b = &c->aead.base;
+
+    if (iv != NULL)
+        return twin_restart(&b->twin, sw, b->key, b->encrypting, iv, iv_len);
+    return twin_ready(&b->twin, sw, b->key, b->encrypting, NULL, 0);
+}
+
+int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
+                    const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    bool begins = !c->direct;
+
+    c->aead.base.encrypting = encrypting;
+    if (key != NULL && !cipher_set_key(&c->aead.base, key, key_len))
+        return 0;
+    if (!init_twin(c, iv, iv_len))
+        return 0;
+    if (iv != NULL)
+        c->iv_len = iv_len;
+    if (begins) {
+        aead_reset(&c->aead);
+        if (!give_tag(c))
+            return 0;
+        c->direct = true;
+    }
+    return params == NULL || gcm_direct_set_params(c, params);
+}
+
+int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *tag = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+
+    /* With each init EVP sets the padding, which GCM ignores. */
+    if (params_only(params, OSSL_CIPHER_PARAM_PADDING))
+        return 1;
+    if (!software(c)->set_ctx_params(c->aead.base.twin.ctx, params))
+        return 0;
+    if (tag != NULL && tag->data != NULL) {
+        memcpy(c->aead.tag, tag->data, tag->data_size);
+        c->aead.tag_len = tag->data_size;
+        c->aead.tag_fresh = true;
+    }
+    if (params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD) != NULL ||
+        params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED) != NULL ||
+        params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV) != NULL)
+        c->direct_tls = true;
+    return params_take_size(params, OSSL_CIPHER_PARAM_AEAD_IVLEN, &c->iv_len, NULL);
+}
+
+int gcm_direct_get_params(struct cipher_gcm *c, OSSL_PARAM params[])
+{
+    /* EVP asks for it with each init. */
+    if (params_only(params, OSSL_CIPHER_PARAM_IVLEN))
+        return params_put_size(params, OSSL_CIPHER_PARAM_IVLEN, c->iv_len);
+    return software(c)->get_ctx_params(c->aead.base.twin.ctx, params);
+}
+
+int gcm_direct_dup(struct cipher_gcm *c, const struct cipher_gcm *from)
+{
+    c->aead.aad = NULL;
+    c->aead.aad_len = c->aead.aad_room = 0;
+    c->aead.base.twin = from->aead.base.twin;
+    c->aead.base.twin.ctx = software(c)->dupctx(from->aead.base.twin.ctx);
+    return c->aead.base.twin.ctx != NULL;
+}
