@@ -183,7 +183,7 @@ int cipher_gcm_final(void *vctx, unsigned char *out, size_t *outl, size_t outsiz
     struct cipher_gcm *c = vctx;
 
     if (c->direct)
-        return c->aead.base.alg->software.final(c->aead.base.twin.ctx, out, outl, outsize);
+        return gcm_direct_final(c, out, outl, outsize);
     *outl = 0;
     /* No error in the queue: a wrong tag is an answer, and the default provider
      * gives it in the same way. */
@@ -196,6 +196,8 @@ int cipher_gcm_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsi
     struct cipher_gcm *c = vctx;
 
     if (c->direct) {
+        if (in == NULL)
+            return gcm_direct_final(c, out, outl, outsize);
         count_direct(c, out, in);
         return c->aead.base.alg->software.cipher(c->aead.base.twin.ctx, out, outl, outsize, in,
                                                  inl);

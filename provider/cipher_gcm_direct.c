@@ -13,16 +13,24 @@ static const struct software_cipher *software(const struct cipher_gcm *c)
     return &c->aead.base.alg->software;
 }
 
-/* A tag that was set before the IV is of the message that the IV begins. */
+/*
+ * A tag that was set before the IV is of the message that the IV begins, and one
+ * of the last message goes on being expected; encryption shows its length. The
+ * twin takes one while it decrypts.
+ */
 static int give_tag(struct cipher_gcm *c)
 {
+    const struct software_cipher *sw = software(c);
+    void *twin = c->aead.base.twin.ctx;
     OSSL_PARAM tag[2] = {
         OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, c->aead.tag, c->aead.tag_len),
         OSSL_PARAM_construct_end(),
     };
 
-    return c->aead.base.encrypting || !c->aead.tag_fresh ||
-           software(c)->set_ctx_params(c->aead.base.twin.ctx, tag);
+    if (c->aead.tag_len == AEAD_NO_TAG)
+        return 1;
+    return sw->decrypt_init(twin, NULL, 0, NULL, 0, NULL) && sw->set_ctx_params(twin, tag) &&
+           (!c->aead.base.encrypting || sw->encrypt_init(twin, NULL, 0, NULL, 0, NULL));
 }
 
 /* The twin has the key already, unless this one is new or the direction is. */
@@ -55,6 +63,16 @@ int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, s
         c->direct = true;
     }
     return params == NULL || gcm_direct_set_params(c, params);
+}
+
+int gcm_direct_final(struct cipher_gcm *c, uint8_t *out, size_t *outl, size_t outsize)
+{
+    if (!software(c)->final(c->aead.base.twin.ctx, out, outl, outsize))
+        return 0;
+    if (c->aead.base.encrypting)
+        c->aead.tag_len = AEAD_TAG_MAX;
+    c->aead.tag_fresh = false;
+    return 1;
 }
 
 int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[])

@@ -43,10 +43,11 @@ static const struct mode {
 
 /* How the work is divided between device and software. */
 static const char *const divisions[] = {
-    SUPPORT_ALL_OFFLOAD,
-    "sync = software\n",
-    "sync = offload\nmin_bytes = 200\n",
+    SUPPORT_ALL_OFFLOAD, "sync = software\n", "sync = offload\nmin_bytes = 200\n",
+    "sync = software\nmin_bytes = 200\n", /* some steps in a job */
 };
+
+enum { ALL_OFFLOAD, NO_JOBS, LARGE, SOME_JOBS };
 
 #define DIVISIONS (int)(sizeof(divisions) / sizeof(divisions[0]))
 
@@ -58,7 +59,7 @@ static struct walk {
     EVP_CIPHER *cipher[SIDES];
     EVP_CIPHER_CTX *ctx[SIDES];
     int step;
-    bool encrypting, begun, tag_set, buffered;
+    bool encrypting, begun, tag_set, buffered, jobs;
     uint8_t key[64], iv[16];
     uint8_t in[ROOM], out[SIDES][ROOM];
 } w;
@@ -380,13 +381,26 @@ static void one_step(void)
         break;
     default: do_update(false); break;
     }
-    same_state();
+    /* Not always: to be asked for it changes how things go on. */
+    if (below(3) == 0)
+        same_state();
 }
 
-static void walk(const struct support *s, const struct mode *mode, uint64_t seed, int steps)
+static int job_step(void *arg)
 {
+    (void)arg;
+    one_step();
+    return 1;
+}
+
+static void walk(const struct support *s, const struct mode *mode, bool jobs, uint64_t seed,
+                 int steps)
+{
+    unsigned pauses;
+
     memset(&w, 0, sizeof(w));
     w.mode = mode;
+    w.jobs = jobs;
     w.random.state = seed;
     support_fill(&w.random, w.key, sizeof(w.key));
     w.cipher[OURS] = support_cipher(s, mode->name);
@@ -396,8 +410,12 @@ static void walk(const struct support *s, const struct mode *mode, uint64_t seed
         ck_assert_int_eq(EVP_CipherInit_ex(w.ctx[i], w.cipher[i], NULL, NULL, NULL, 1), 1);
     }
     do_restart();
-    for (w.step = 0; w.step < steps; w.step++)
-        one_step();
+    for (w.step = 0; w.step < steps; w.step++) {
+        if (w.jobs && below(2) == 0)
+            ck_assert_int_eq(support_in_job(job_step, NULL, &pauses), 1);
+        else
+            one_step();
+    }
     for (int i = 0; i < SIDES; i++) {
         EVP_CIPHER_CTX_free(w.ctx[i]);
         EVP_CIPHER_free(w.cipher[i]);
@@ -414,15 +432,20 @@ START_TEST(test_walk)
 
     support_load(&s, divisions[division]);
     for (uint64_t seed = 1; seed <= 12; seed++)
-        walk(&s, mode, seed, 150);
+        walk(&s, mode, division == SOME_JOBS, seed, 200);
     expected = support_stat(&s, "vcrypto-software-stream") +
                support_stat(&s, "vcrypto-software-unsupported");
     switch (division) {
-    case 0: ck_assert_uint_eq(support_stat(&s, "vcrypto-software-total"), expected); break;
-    case 1: ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), 0); break;
+    case ALL_OFFLOAD:
+        ck_assert_uint_eq(support_stat(&s, "vcrypto-software-total"), expected);
+        break;
+    case NO_JOBS: ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), 0); break;
+    case SOME_JOBS:
+        ck_assert_uint_gt(support_stat(&s, "vcrypto-software-no-job"), 0);
+        /* Fall through. */
     default: ck_assert_uint_gt(support_stat(&s, "vcrypto-software-small"), 0); break;
     }
-    if (division != 1)
+    if (division != NO_JOBS)
         ck_assert_uint_gt(support_stat(&s, "vcrypto-requests"), 20);
     ck_assert_uint_eq(support_stat(&s, "vcrypto-live-contexts"), 0);
     support_settle(&s, "vcrypto-live-keys", 0);
