@@ -25,8 +25,8 @@
 #define NEVER     ((size_t)1 << 30)
 #define USUAL     16384 /* a TLS record: shown beside */
 
-static const size_t lengths[] = {16,   32,   48,    64,    96,    128,   192,  256,
-                                 384,  512,  768,   1024,  1536,  2048,  3072, 4096,
+static const size_t lengths[] = {16,   32,   48,    64,    96,    128,  192,  256,
+                                 384,  512,  768,   1024,  1536,  2048, 3072, 4096,
                                  6144, 8192, 12288, 16384, 24576, 32768};
 #define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
 
