@@ -209,6 +209,11 @@ include test/fuzz/fuzz.mk
 check-pci: all $(GUEST_PROGRAMS)
 	@test/guest/run.sh --build $(B) $(CASE)
 
+# In a Debian 13 root, see there.
+.PHONY: check-debian13
+check-debian13:
+	@test/debian13/run.sh $(TEST)
+
 # Each fault until it has struck so often; ends with the table.
 FAULT_HITS ?= 10000
 FAULT_EVENTS ?= 1000
@@ -281,6 +286,7 @@ help:
 	@echo 'bench-engines  the engines of the emulator beside each other, ns per operation'
 	@echo 'check          the tests; SAN=address|thread, TEST=test/GROUP[/NAME]'
 	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'
+	@echo 'check-debian13 builds and tests in a Debian 13 root; TEST=...; as root'
 	@echo 'check-fault    the fault matrix at length; FAULT_HITS FAULT_EVENTS'
 	@echo 'fuzz           libFuzzer programs, FUZZ_SECONDS each; FUZZ=NAME... (clang)'
 	@echo 'install        DESTDIR PREFIX MODULESDIR'

@@ -77,8 +77,11 @@ void cipher_plain_drop_direct(struct cipher_plain *c)
 void cipher_plain_undirect(struct cipher_plain *c)
 {
     struct twin *t = &c->base.twin;
+    void *at = NULL;
     OSSL_PARAM iv[2] = {
-        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_UPDATED_IV, c->iv, sizeof(c->iv)),
+        /* A copy can be asked for, too, but libcrypto 3.5 tries a pointer first and
+         * leaves an error in the queue. */
+        OSSL_PARAM_construct_octet_ptr(OSSL_CIPHER_PARAM_UPDATED_IV, &at, 0),
         OSSL_PARAM_construct_end(),
     };
 
@@ -87,8 +90,9 @@ void cipher_plain_undirect(struct cipher_plain *c)
     c->direct = NULL;
     /* Cannot fail: the context is keyed, and the length is the default
      * provider's own. */
-    if (c->base.alg->info->iv_len != 0)
-        (void)c->base.alg->software.get_ctx_params(t->ctx, iv);
+    if (c->base.alg->info->iv_len != 0 && c->base.alg->software.get_ctx_params(t->ctx, iv) &&
+        at != NULL)
+        memcpy(c->iv, at, c->base.alg->info->iv_len);
     memcpy(t->iv, c->iv, sizeof(t->iv));
 }
 

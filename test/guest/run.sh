@@ -59,7 +59,7 @@ make_overlay() {
     find "$build/test/guest" -maxdepth 1 -type f -perm -u+x -exec cp -t "$stage/t" {} + 2>/dev/null || true
     # What these link to beside the guest's own: libraries of the emulator's engines.
     mkdir -p "$stage/usr/lib/x86_64-linux-gnu"
-    { ldd "$stage"/t/* 2>/dev/null || true; } | sed -n 's/.*=> \([^ ]*libIPSec_MB[^ ]*\) .*/\1/p' |
+    { ldd "$stage"/t/* 2>/dev/null || true; } | sed -n 's/.*=> \([^ ]*lib\(IPSec\|crypto\)_[Mm][Bb][^ ]*\) .*/\1/p' |
         sort -u | xargs -r cp -L -t "$stage/usr/lib/x86_64-linux-gnu"
     # "# seconds: N" in a case gives it more than the usual time.
     for c in "${cases[@]}"; do
