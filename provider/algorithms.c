@@ -27,37 +27,56 @@
 #define TAGS_CCM (1u << 4 | 1u << 6 | 1u << 8 | 1u << 10 | 1u << 12 | 1u << 14 | 1u << 16)
 
 /*
+ * The smallest requests that are worth a trip to the emulated function, measured
+ * with 16 jobs against the default provider on one CPU (vcrypto-probe
+ * --calibrate). It gains by doing many at once: nothing where software too has
+ * several blocks of one message under way, as in decryption and in the counter
+ * modes. What is real does the work of another processor, which only a
+ * measurement on the spot can tell: see algorithms_expect_functions.
+ */
+#define NEVER ((size_t)1 << 30)
+#ifdef VCRYPTO_IPSEC_MB
+#define MANY(n) (n)
+#else
+#define MANY(n) NEVER
+#endif
+#define FUNCTION_MIN 2048
+
+/*
  * Row, family of functions, what the device calls it, mode, names, key bytes,
- * and the smallest requests that are worth a trip: encryption, decryption.
+ * and the smallest requests: encryption, decryption.
  */
 #define CIPHERS(X)                                                                                 \
-    X(AES_128_ECB, block, HW_AES_ECB, ECB, "AES-128-ECB:2.16.840.1.101.3.4.1.1", 16, 2048, 2048)   \
-    X(AES_192_ECB, block, HW_AES_ECB, ECB, "AES-192-ECB:2.16.840.1.101.3.4.1.21", 24, 2048, 2048)  \
-    X(AES_256_ECB, block, HW_AES_ECB, ECB, "AES-256-ECB:2.16.840.1.101.3.4.1.41", 32, 2048, 2048)  \
-    X(AES_128_CBC, block, HW_AES_CBC, CBC, "AES-128-CBC:AES128:2.16.840.1.101.3.4.1.2", 16, 2048,  \
-      2048)                                                                                        \
-    X(AES_192_CBC, block, HW_AES_CBC, CBC, "AES-192-CBC:AES192:2.16.840.1.101.3.4.1.22", 24, 2048, \
-      2048)                                                                                        \
-    X(AES_256_CBC, block, HW_AES_CBC, CBC, "AES-256-CBC:AES256:2.16.840.1.101.3.4.1.42", 32, 2048, \
-      2048)                                                                                        \
-    X(AES_128_CTR, ctr, HW_AES_CTR, CTR, "AES-128-CTR", 16, 2048, 2048)                            \
-    X(AES_192_CTR, ctr, HW_AES_CTR, CTR, "AES-192-CTR", 24, 2048, 2048)                            \
-    X(AES_256_CTR, ctr, HW_AES_CTR, CTR, "AES-256-CTR", 32, 2048, 2048)                            \
-    X(AES_128_XTS, xts, HW_AES_XTS, XTS, "AES-128-XTS:1.3.111.2.1619.0.1.1", 32, 2048, 2048)       \
-    X(AES_256_XTS, xts, HW_AES_XTS, XTS, "AES-256-XTS:1.3.111.2.1619.0.1.2", 64, 2048, 2048)       \
+    X(AES_128_ECB, block, HW_AES_ECB, ECB, "AES-128-ECB:2.16.840.1.101.3.4.1.1", 16, NEVER, NEVER) \
+    X(AES_192_ECB, block, HW_AES_ECB, ECB, "AES-192-ECB:2.16.840.1.101.3.4.1.21", 24, NEVER,       \
+      NEVER)                                                                                       \
+    X(AES_256_ECB, block, HW_AES_ECB, ECB, "AES-256-ECB:2.16.840.1.101.3.4.1.41", 32, NEVER,       \
+      NEVER)                                                                                       \
+    X(AES_128_CBC, block, HW_AES_CBC, CBC, "AES-128-CBC:AES128:2.16.840.1.101.3.4.1.2", 16,        \
+      MANY(6144), NEVER)                                                                           \
+    X(AES_192_CBC, block, HW_AES_CBC, CBC, "AES-192-CBC:AES192:2.16.840.1.101.3.4.1.22", 24,       \
+      MANY(6144), NEVER)                                                                           \
+    X(AES_256_CBC, block, HW_AES_CBC, CBC, "AES-256-CBC:AES256:2.16.840.1.101.3.4.1.42", 32,       \
+      MANY(6144), NEVER)                                                                           \
+    X(AES_128_CTR, ctr, HW_AES_CTR, CTR, "AES-128-CTR", 16, NEVER, NEVER)                          \
+    X(AES_192_CTR, ctr, HW_AES_CTR, CTR, "AES-192-CTR", 24, NEVER, NEVER)                          \
+    X(AES_256_CTR, ctr, HW_AES_CTR, CTR, "AES-256-CTR", 32, NEVER, NEVER)                          \
+    X(AES_128_XTS, xts, HW_AES_XTS, XTS, "AES-128-XTS:1.3.111.2.1619.0.1.1", 32, NEVER, NEVER)     \
+    X(AES_256_XTS, xts, HW_AES_XTS, XTS, "AES-256-XTS:1.3.111.2.1619.0.1.2", 64, NEVER, NEVER)     \
     X(AES_128_GCM, gcm, HW_AES_GCM, GCM, "AES-128-GCM:id-aes128-GCM:2.16.840.1.101.3.4.1.6", 16,   \
-      2048, 2048)                                                                                  \
+      NEVER, NEVER)                                                                                \
     X(AES_192_GCM, gcm, HW_AES_GCM, GCM, "AES-192-GCM:id-aes192-GCM:2.16.840.1.101.3.4.1.26", 24,  \
-      2048, 2048)                                                                                  \
+      NEVER, NEVER)                                                                                \
     X(AES_256_GCM, gcm, HW_AES_GCM, GCM, "AES-256-GCM:id-aes256-GCM:2.16.840.1.101.3.4.1.46", 32,  \
-      2048, 2048)                                                                                  \
+      NEVER, NEVER)                                                                                \
     X(AES_128_CCM, ccm, HW_AES_CCM, CCM, "AES-128-CCM:id-aes128-CCM:2.16.840.1.101.3.4.1.7", 16,   \
-      2048, 2048)                                                                                  \
+      MANY(12288), MANY(12288))                                                                    \
     X(AES_192_CCM, ccm, HW_AES_CCM, CCM, "AES-192-CCM:id-aes192-CCM:2.16.840.1.101.3.4.1.27", 24,  \
-      2048, 2048)                                                                                  \
+      NEVER, NEVER)                                                                                \
     X(AES_256_CCM, ccm, HW_AES_CCM, CCM, "AES-256-CCM:id-aes256-CCM:2.16.840.1.101.3.4.1.47", 32,  \
-      2048, 2048)                                                                                  \
-    X(CHACHA20_POLY1305, chacha, HW_CHACHA20_POLY1305, CHACHA, "ChaCha20-Poly1305", 32, 2048, 2048)
+      MANY(8192), MANY(8192))                                                                      \
+    X(CHACHA20_POLY1305, chacha, HW_CHACHA20_POLY1305, CHACHA, "ChaCha20-Poly1305", 32, NEVER,     \
+      NEVER)
 
 #define FN(id, f)                                                                                  \
     {                                                                                              \
@@ -144,6 +163,13 @@ void algorithms_reset(struct provctx *prov)
         a->wanted = true;
         memcpy(a->min_bytes, table[i].min_bytes, sizeof(a->min_bytes));
     }
+}
+
+void algorithms_expect_functions(struct provctx *prov)
+{
+    for (int i = 0; i < ALG_COUNT; i++)
+        for (int op = HW_ENCRYPT; op <= HW_DECRYPT; op++)
+            prov->algorithms[i].min_bytes[op] = FUNCTION_MIN;
 }
 
 bool algorithms_has_name(const char *names, const char *name, size_t len)

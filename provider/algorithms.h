@@ -30,7 +30,7 @@ struct algorithm_info {
     uint32_t tag_lens;   /* AEAD: bit n for tags of n bytes, as far as standards allow them;
                             other lengths, which OpenSSL takes too, are for software */
     size_t key_len;      /* bytes; XTS: both halves */
-    size_t min_bytes[2]; /* HW_ENCRYPT, HW_DECRYPT */
+    size_t min_bytes[2]; /* HW_ENCRYPT, HW_DECRYPT: for the emulator */
 };
 
 enum algorithm_id {
@@ -67,6 +67,9 @@ struct algorithm {
 
 /* Sets all rows of prov to what the table says. */
 void algorithms_reset(struct provctx *prov);
+/* Not, or not only, the emulated one: other smallest requests. Before those of
+ * the configuration are set. */
+void algorithms_expect_functions(struct provctx *prov);
 /* Whether it is one of these names, which colons part, whatever the case. */
 bool algorithms_has_name(const char *names, const char *name, size_t len);
 /* The row that has this name among its names, whatever the case, or -1. */

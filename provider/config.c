@@ -51,6 +51,7 @@ static int check_min_bytes(struct provctx *prov, const struct key *key, const ch
     }
 
 static const struct key keys[] = {
+    /* First: what min_bytes is unless it is set depends on it. */
     {"device", TEXT, AT(hw.device), "emulator",
      "a comma-separated list of: emulator, auto, pci:DDDD:BB:DD.F", 0, 0, NULL, check_device},
     {"algorithms", TEXT, AT(algorithms), "ALL",
@@ -179,6 +180,8 @@ static int check_device(struct provctx *prov, const struct key *key, const char 
         if (!is_word(s, end, "emulator") && !is_word(s, end, "auto") &&
             (end - s <= 4 || strncmp(s, "pci:", 4) != 0))
             return refuse(prov, ERRORS_BAD_CONFIG, key, value);
+        if (!is_word(s, end, "emulator"))
+            algorithms_expect_functions(prov);
     }
     return 1;
 }
