@@ -214,7 +214,8 @@ check-pci: all $(GUEST_PROGRAMS)
 check-debian13:
 	@test/debian13/run.sh $(TEST)
 
-# Each fault until it has struck so often; ends with the table.
+# Each fault until it has struck so often; ends with the table. FAULT_ROW=late:
+# the rows with that in their name.
 FAULT_HITS ?= 10000
 FAULT_EVENTS ?= 1000
 .PHONY: check-fault

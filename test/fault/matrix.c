@@ -7,7 +7,8 @@
  *
  * A row goes on until its fault has been seen often enough: FAULT_HITS times
  * where it befalls single requests, FAULT_EVENTS times where it takes the whole
- * device out of service. Each prints its line.
+ * device out of service. Each prints its line. FAULT_ROW=text: those only that
+ * have it in their name.
  */
 #include <check.h>
 #include <stdio.h>
@@ -178,6 +179,8 @@ START_TEST(row)
     char cause[32];
 
     m.row = &rows[_i];
+    if (getenv("FAULT_ROW") != NULL && strstr(m.row->what, getenv("FAULT_ROW")) == NULL)
+        return;
     set_up();
     load_until(m.row->device ? from_environment("FAULT_EVENTS", 3)
                              : from_environment("FAULT_HITS", 60));
