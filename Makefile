@@ -225,6 +225,13 @@ check-fault: all $(FIBRE_SRC:%=$(B)/fibre.so) $(addprefix $(B)/test/fault/,exhau
 	@FAULT_HITS=$(FAULT_HITS) FAULT_EVENTS=$(FAULT_EVENTS) FAULT_SECONDS=3600 OPENSSL_CONF=/dev/null \
 		VCRYPTO_MODULE_DIR='$(abspath $(B))' CK_VERBOSITY=normal $(B)/test/fault/matrix
 
+# All algorithms, many jobs, connections, forks, and faults at random.
+SOAK_MINUTES ?= 30
+.PHONY: soak
+soak: all $(FIBRE_SRC:%=$(B)/fibre.so) $(B)/test/fault/soak
+	@SOAK_MINUTES=$(SOAK_MINUTES) OPENSSL_CONF=/dev/null VCRYPTO_SAN='$(SAN)' \
+		VCRYPTO_MODULE_DIR='$(abspath $(B))' CK_VERBOSITY=normal $(B)/test/fault/soak
+
 .PHONY: speed
 speed: all
 	@test/speed.sh $(B) $(ALG) $(BYTES) $(JOBS) $(SECONDS)
@@ -289,6 +296,7 @@ help:
 	@echo 'check-pci      the tests in a guest with real functions of QEMU; CASE=NAME...'
 	@echo 'check-debian13 builds and tests in a Debian 13 root; TEST=...; as root'
 	@echo 'check-fault    the fault matrix at length; FAULT_HITS FAULT_EVENTS'
+	@echo 'soak           all of it with faults at random; SOAK_MINUTES'
 	@echo 'fuzz           libFuzzer programs, FUZZ_SECONDS each; FUZZ=NAME... (clang)'
 	@echo 'install        DESTDIR PREFIX MODULESDIR'
 	@echo 'format         clang-format over all sources; format-check only looks'
