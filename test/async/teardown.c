@@ -330,6 +330,46 @@ static void contexts_freed_after_cleanup(void)
     exit(0);
 }
 
+/* What another program sees that takes this one's place: nothing of ours. */
+static void after_exec(void)
+{
+    MUST(count_eventfds() == 0);
+    MUST(count_threads() == 1);
+    load(&scene, true, "");
+    start(ops, &scene);
+    finish(ops, &scene);
+    exit(0);
+}
+
+static void exec_again(void)
+{
+    execl("/proc/self/exe", "teardown", "after_exec", (char *)NULL);
+    _exit(127);
+}
+
+static void exec_in_flight(void)
+{
+    load(&scene, true, FLIGHT);
+    start(ops, &scene);
+    exec_again();
+}
+
+/* The child of a process with jobs in flight, which go on. */
+static void fork_and_exec_in_flight(void)
+{
+    int status;
+    pid_t pid;
+
+    load(&scene, false, FLIGHT);
+    start(ops, &scene);
+    pid = fork();
+    if (pid == 0)
+        exec_again();
+    finish(ops, &scene);
+    MUST(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    scene_close(&scene);
+}
+
 static const struct way {
     const char *name;
     void (*body)(void);
@@ -353,6 +393,9 @@ static const struct way {
     {"thread_ends", thread_ends, false},
     {"main_thread_ends", main_thread_ends, true},
     {"contexts_freed_after_cleanup", contexts_freed_after_cleanup, false},
+    {"after_exec", after_exec, true},
+    {"exec_in_flight", exec_in_flight, true},
+    {"fork_and_exec_in_flight", fork_and_exec_in_flight, false},
 };
 #define WAYS ((int)(sizeof(ways) / sizeof(ways[0])))
 
