@@ -15,12 +15,13 @@ pairs=${HAPROXY_PAIRS:-1}
 cipher=(${HAPROXY_CIPHER:+--cipher "$HAPROXY_CIPHER"})
 head -c 12000 /dev/zero | tr '\0' x >"$work/body"
 
-# start_haproxy plain|lines|file: without vcrypto; with it by HAProxy's own
-# configuration; with it by openssl.cnf.
+# start_haproxy plain|lines|file ARGUMENT...: without vcrypto; with it by
+# HAProxy's own configuration; with it by openssl.cnf.
 start_haproxy() {
-    local values=(PORT="$port" CERTIFICATE="$work/cert.pem" BODY="$work/body")
+    local values=(PORT="$port" CERTIFICATE="$work/cert.pem" BODY="$work/body") how=$1
+    shift
     environment=(OPENSSL_CONF=/dev/null)
-    case $1 in
+    case $how in
     lines)
         subject_configuration no
         environment=(OPENSSL_CONF="$work/openssl.cnf")
@@ -35,7 +36,7 @@ start_haproxy() {
         ;;
     esac
     fill "$tls_dir/haproxy.cfg.in" "${values[@]}" >"$work/haproxy.cfg"
-    start_server "$port" haproxy -db -f "$work/haproxy.cfg"
+    start_server "$port" haproxy "${@:--db}" -f "$work/haproxy.cfg"
 }
 
 # one_run HOW LEAVING WHAT ARGUMENT...: a HAProxy from start to end, under load;
@@ -57,6 +58,69 @@ one_run() {
     stop_server USR1
     report $? "$what: HAProxy ends"
     [ "$how" = plain ] || [ "$leaving" -ne 0 ] || accounted "$what"
+}
+
+# newest_worker MASTER OLD: its worker that is not OLD, once it is there.
+newest_worker() {
+    local _
+    for _ in {1..200}; do
+        worker=$(pgrep -P "$1" | grep -vx "${2:-none}" | tail -n 1)
+        [ -z "$worker" ] || ! listening "$port" || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+# load_worker WHAT: connections to it, and work for its device.
+load_worker() {
+    local status=0
+    run_load --port "$port" --count 200 --clients 16 --tls 1.2 || status=1
+    [ $status -eq 0 ] || cat "$work/load.err"
+    report $status "$1: $result"
+    device_worked "$worker" "$1"
+}
+
+# A master that has loaded the configuration forks its workers; a reload is an
+# exec of the master, and a worker beside the old one, which then ends.
+master_and_workers() {
+    local first
+    port=$(free_port)
+    start_haproxy lines -W -db || return
+    newest_worker "$server" ""
+    report $? "master and worker: there is a worker"
+    load_worker "master and worker"
+    first=$worker
+    kill -USR2 "$server"
+    newest_worker "$server" "$first"
+    report $? "master and worker: there is a new one after a reload"
+    for _ in {1..100}; do
+        kill -0 "$first" 2>/dev/null || break
+        sleep 0.05
+    done
+    expect "master and worker: the old one ends" test ! -d "/proc/$first"
+    load_worker "master and worker, reloaded"
+    stop_server USR1
+    report $? "master and worker: HAProxy ends"
+}
+
+# In the background: it forks when all is loaded, and its parent ends.
+daemon() {
+    local starter
+    port=$(free_port)
+    start_haproxy lines -D -p "$work/haproxy.pid" || return
+    starter=$server server=$(cat "$work/haproxy.pid")
+    wait "$starter"
+    report $? "daemon: its parent ends"
+    worker=$server
+    load_worker "daemon"
+    kill -USR1 "$server"
+    for _ in {1..200}; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    expect "daemon: it ends" test ! -d "/proc/$server"
+    kill -9 "$server" 2>/dev/null
+    server=
 }
 
 # The whole point: what a handshake costs HAProxy's own thread.
@@ -84,6 +148,10 @@ compare_cost
 seconds=2
 one_run lines 0 "TLS 1.2, RSA-2048" --tls 1.2
 one_run file 0 "TLS 1.2, RSA-2048" --tls 1.2
+if with_vcrypto; then
+    master_and_workers
+    daemon
+fi
 one_run lines 0 "TLS 1.2, RSA key exchange, with data" --tls 1.2 --cipher AES128-GCM-SHA256 \
     --get / --body "$work/body"
 one_run lines 10 "TLS 1.3, RSA-2048" --tls 1.3

@@ -67,12 +67,58 @@ compare() {
     fi
 }
 
+# busiest MASTER: its worker that has computed most.
+busiest() {
+    local w
+    for w in $(pgrep -P "$1"); do
+        echo "$(process_cpu "$w") $w"
+    done | sort -n | tail -n 1 | cut -d' ' -f2
+}
+
+# load_workers WHAT: connections to them, and work for the device of one.
+load_workers() {
+    local status=0
+    run_load --port "$port" --count 300 --clients 16 --tls 1.2 || status=1
+    [ $status -eq 0 ] || cat "$work/load.err"
+    report $status "$1: $result"
+    device_worked "$(busiest "$server")" "$1"
+}
+
+# In the background: it forks when all is loaded, its parent ends, and workers
+# come from the child; a reload makes others.
+daemon_with_workers() {
+    local starter what="daemon with two workers"
+    port=$(free_port)
+    environment=(OPENSSL_CONF="$work/openssl.cnf")
+    subject_configuration yes 'sync = offload' 'min_bytes = 0'
+    fill "$tls_dir/nginx.conf.in" PORT="$port" WORK="$work" SECLEVEL=@SECLEVEL@ |
+        sed -e 's/^daemon off/daemon on/' -e 's/^worker_processes 1/worker_processes 2/' \
+            >"$work/nginx.conf"
+    start_server "$port" nginx -c "$work/nginx.conf" || return
+    starter=$server server=$(cat "$work/nginx.pid")
+    wait "$starter"
+    report $? "$what: its parent ends"
+    load_workers "$what"
+    kill -HUP "$server"
+    sleep 0.5
+    load_workers "$what, reloaded"
+    kill -QUIT "$server"
+    for _ in {1..200}; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    expect "$what: it ends" test ! -d "/proc/$server"
+    kill -9 "$server" 2>/dev/null
+    server=
+}
+
 make_certificate rsa
 compare "TLS 1.2, RSA-2048" --tls 1.2
 compare "TLS 1.3, RSA-2048, 300 kB" --tls 1.3 --get /body --body "$work/root/body"
 one_run offload "TLS 1.2, AES-CBC, 300 kB" --tls 1.2 --cipher AES256-SHA256 --get /body \
     --body "$work/root/body"
 accounted "offload outside jobs"
+! with_vcrypto || daemon_with_workers
 make_certificate ec
 one_run software "TLS 1.3, P-256" --tls 1.3
 one_run offload "TLS 1.3, P-256, 300 kB" --tls 1.3 --get /body --body "$work/root/body"
