@@ -17,7 +17,6 @@ void *cipher_gcm_newctx(struct provctx *prov, const struct algorithm *alg)
     if (c == NULL)
         return NULL;
     aead_init(&c->aead);
-    c->cause = SW_CAUSES;
     c->iv_len = alg->info->iv_len;
     return c;
 }
@@ -44,17 +43,32 @@ void *cipher_gcm_dupctx(void *vctx)
     return c;
 }
 
+/* Nothing but the defaults so far. */
+static bool is_fresh(const struct cipher_gcm *c)
+{
+    return c->iv_state == IV_NONE && c->iv_len == c->aead.base.alg->info->iv_len &&
+           !c->tls_aad_set && c->aead.tag_len == AEAD_NO_TAG;
+}
+
 /* Whether an init with these makes or leaves messages the twin's. */
 static bool goes_direct(struct cipher_gcm *c, bool encrypting, const uint8_t *key,
                         const uint8_t *iv)
 {
+    enum software_cause cause;
+
+    c->counted = false;
     /* Something stays as it is: so does this. */
-    if (iv == NULL || c->direct_tls)
-        return c->direct;
-    if (c->iv_gen || c->tls_aad_set || (key == NULL && c->aead.base.key == NULL))
+    if (c->direct && (iv == NULL || c->direct_tls))
+        return true;
+    if (iv == NULL ? key == NULL || !is_fresh(c)
+                   : c->iv_gen || c->tls_aad_set || (key == NULL && c->aead.base.key == NULL))
         return false;
-    c->cause = direct_message(c->aead.base.prov, c->aead.base.alg, encrypting);
-    return c->cause != SW_CAUSES;
+    cause = direct_message(c->aead.base.prov, c->aead.base.alg, encrypting);
+    /* That there is no job now says nothing about the message to come. */
+    if (cause == SW_CAUSES || (iv == NULL && cause != SW_SMALL))
+        return false;
+    c->cause = cause;
+    return true;
 }
 
 static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
@@ -148,10 +162,10 @@ static int message_final(struct cipher_gcm *c)
 /* Data is counted, once for a message. */
 static void count_direct(struct cipher_gcm *c, const uint8_t *out, const uint8_t *in)
 {
-    if (c->cause == SW_CAUSES || out == NULL || in == NULL)
+    if (c->counted || out == NULL || in == NULL)
         return;
     stats_count(&c->aead.base.prov->stats, c->cause);
-    c->cause = SW_CAUSES;
+    c->counted = true;
 }
 
 DIRECT_NOT int gcm_update(struct cipher_gcm *c, uint8_t *out, size_t *outl, size_t outsize,

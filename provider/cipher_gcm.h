@@ -14,11 +14,13 @@ struct cipher_gcm {
     /*
      * Messages are the default provider's whatever happens: since the last init
      * with an IV every call goes to the twin as it comes, which alone knows IV,
-     * tag and all else but the key. Such an init may end it.
+     * tag and all else but the key. Such an init may end it. Where no message
+     * is ever the device's, direct begins with the key, and does not end.
      */
     bool direct;
     bool direct_tls;           /* the twin was told things of TLS: no way back */
-    enum software_cause cause; /* direct: why; SW_CAUSES: it has been counted */
+    bool counted;              /* this message, as cause */
+    enum software_cause cause; /* direct: why */
 
     /* IV_SET: for the next message; IV_IN_USE: of the message under way;
      * IV_SPENT: that message has ended, and its IV must not serve another. */

@@ -89,8 +89,11 @@ int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[])
         c->aead.tag_len = tag->data_size;
         c->aead.tag_fresh = true;
     }
-    if (params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD) != NULL ||
-        params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED) != NULL ||
+    if (params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD) != NULL) {
+        c->direct_tls = true;
+        c->counted = false;
+    }
+    if (params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED) != NULL ||
         params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV) != NULL)
         c->direct_tls = true;
     return params_take_size(params, OSSL_CIPHER_PARAM_AEAD_IVLEN, &c->iv_len, NULL);
