@@ -144,6 +144,7 @@ void dma_pool_detach(struct dma_pool *p)
     else
         put_aside(p);
     p->now = (struct dma_batch){.epoch = p->now.epoch + 1};
+    atomic_store_explicit(&p->epoch, p->now.epoch, memory_order_release);
     memset(p->free, 0, sizeof(p->free));
     p->total = 0;
     p->t = NULL;
@@ -179,15 +180,22 @@ static int grow(struct dma_pool *p, unsigned cls)
     return 0;
 }
 
-int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
+static unsigned class_of(size_t len)
 {
     unsigned cls = 0;
+
+    while (cls < DMA_CLASSES && class_size[cls] < len)
+        cls++;
+    return cls;
+}
+
+int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
+{
+    unsigned cls = class_of(len);
     struct dma_free *f;
     int rc = 0;
 
     out->va = NULL;
-    while (cls < DMA_CLASSES && class_size[cls] < len)
-        cls++;
     if (cls == DMA_CLASSES)
         return -EMSGSIZE;
     pthread_mutex_lock(&p->lock);
@@ -256,4 +264,19 @@ void dma_buf_put(struct dma_buf *b, size_t dirty)
 size_t dma_buf_size(const struct dma_buf *b)
 {
     return class_size[b->cls];
+}
+
+bool dma_buf_fits(const struct dma_buf *b, const struct dma_pool *p, size_t len)
+{
+    return b->pool == p && b->cls == class_of(len) &&
+           b->epoch == atomic_load_explicit(&p->epoch, memory_order_acquire);
+}
+
+/* Buffers that may be out for others to be kept; the largest never are. */
+#define SPARE_MAX 128
+
+bool dma_buf_spare(const struct dma_buf *b)
+{
+    return b->cls < DMA_CLASSES - 1 &&
+           atomic_load_explicit(&b->pool->out, memory_order_relaxed) <= SPARE_MAX;
 }

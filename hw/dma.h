@@ -8,6 +8,7 @@
 #define VCRYPTO_DMA_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,8 +59,10 @@ struct dma_pool {
     struct dma_batch now;
     struct dma_batch *gone; /* of earlier times, with buffers still out */
     size_t total, limit;    /* bytes of regions attached */
-    unsigned out;           /* buffers given out, of all times */
-    bool orphan;            /* its owner has gone: the last buffer frees it */
+    /* Written under the lock; read without it as a guess. */
+    atomic_uint out;   /* buffers given out, of all times */
+    atomic_uint epoch; /* now's */
+    bool orphan;       /* its owner has gone: the last buffer frees it */
 };
 
 /* Detached. NULL: no memory. */
@@ -77,5 +80,12 @@ int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out);
 /* dirty: how many leading bytes to cleanse. */
 void dma_buf_put(struct dma_buf *b, size_t dirty);
 size_t dma_buf_size(const struct dma_buf *b);
+
+/* Whether b is what dma_buf_get would give for len bytes: of the device's
+ * present time, and of that size. */
+bool dma_buf_fits(const struct dma_buf *b, const struct dma_pool *p, size_t len);
+/* Whether there is so much that who will soon want a buffer again may keep b,
+ * which spares two locks. */
+bool dma_buf_spare(const struct dma_buf *b);
 
 #endif

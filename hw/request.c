@@ -129,6 +129,30 @@ static size_t align16(size_t n)
     return (n + 15) & ~(size_t)15;
 }
 
+void request_unstage(struct request *r)
+{
+    if (r->buf.va == NULL || inherited(r))
+        return;
+    live_add(&live.dma_bytes, -(int64_t)dma_buf_size(&r->buf));
+    dma_buf_put(&r->buf, r->buf_dirty);
+    r->buf_dirty = 0;
+    r->staged = false;
+}
+
+/* The one that was kept, or another. */
+static int get_buffer(struct request *r, struct dma_pool *pool, size_t len)
+{
+    int rc;
+
+    if (r->buf.va != NULL && !r->staged && dma_buf_fits(&r->buf, pool, len))
+        return 0;
+    request_unstage(r);
+    rc = dma_buf_get(pool, len, &r->buf);
+    if (rc == 0)
+        live_add(&live.dma_bytes, (int64_t)dma_buf_size(&r->buf));
+    return rc;
+}
+
 int request_stage(struct request *r, struct device *dev)
 {
     const struct hw_request *req = &r->pub;
@@ -148,13 +172,12 @@ int request_stage(struct request *r, struct device *dev)
     r->dst_off = kind == HW_KIND_AKCIPHER ? align16(r->src_len) : 0;
     r->aad_off = r->dst_off + align16(data + (kind == HW_KIND_AEAD ? HW_TAG_MAX : 0));
     need = r->aad_off + req->aad_len;
-    request_unstage(r);
-    rc = dma_buf_get(dev->dma, need, &r->buf);
+    rc = get_buffer(r, dev->dma, need);
     if (rc != 0)
         return rc;
     r->dev = dev;
+    r->staged = true;
     r->buf_dirty = need;
-    live_add(&live.dma_bytes, (int64_t)dma_buf_size(&r->buf));
     gather(r->buf.va, req->src, req->nsrc);
     if (decrypts)
         memcpy(r->buf.va + r->src_len, req->tag, req->tag_len);
@@ -163,27 +186,27 @@ int request_stage(struct request *r, struct device *dev)
     return 0;
 }
 
-void request_unstage(struct request *r)
-{
-    if (r->buf.va == NULL || inherited(r))
-        return;
-    live_add(&live.dma_bytes, -(int64_t)dma_buf_size(&r->buf));
-    dma_buf_put(&r->buf, r->buf_dirty);
-}
-
+/* It is soon wanted again, mostly: cleansed, it stays. */
 void hw_release(struct hw_request *req)
 {
     struct request *r = request_of(req);
 
-    if (hw_request_reusable(req))
+    if (r->buf.va == NULL || !hw_request_reusable(req))
+        return;
+    if (!dma_buf_spare(&r->buf)) {
         request_unstage(r);
+        return;
+    }
+    explicit_bzero(r->buf.va, r->buf_dirty);
+    r->buf_dirty = 0;
+    r->staged = false;
 }
 
 const void *hw_result(const struct hw_request *req)
 {
     const struct request *r = (const struct request *)req;
 
-    return r->buf.va != NULL && !inherited(r) ? r->buf.va + r->dst_off : NULL;
+    return r->staged && !inherited(r) ? r->buf.va + r->dst_off : NULL;
 }
 
 void hw_collect(struct hw_request *req)

@@ -41,8 +41,9 @@ struct request {
 
     struct device *dev;
     struct queue *queue;
-    struct dma_buf buf;
-    size_t buf_dirty; /* bytes of buf that hold data */
+    struct dma_buf buf; /* may be kept from one use to the next */
+    bool staged;        /* it holds this use's data */
+    size_t buf_dirty;   /* bytes of buf that hold data */
     size_t src_len, dst_len, dst_off, aad_off;
 
     enum request_place place;
@@ -70,7 +71,7 @@ void request_drop(struct request *r);
  * always work in place. -EMSGSIZE, -ENOMEM.
  */
 int request_stage(struct request *r, struct device *dev);
-/* Undoes request_stage. */
+/* Undoes request_stage, and gives back what was kept. */
 void request_unstage(struct request *r);
 
 /* The device is through with the request (it is on no list): tells the owner

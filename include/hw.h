@@ -226,7 +226,7 @@ unsigned hw_poll(struct hw_pool *pool);
 void hw_collect(struct hw_request *req);
 /* The result in DMA memory, contiguous; NULL after hw_release. */
 const void *hw_result(const struct hw_request *req);
-/* Cleanses and gives back the DMA memory. */
+/* Cleanses the DMA memory, and gives it back where others may need it. */
 void hw_release(struct hw_request *req);
 
 /*

@@ -13,6 +13,7 @@
 struct offload {
     struct provctx *prov;
     struct hw_request *req; /* reused from one operation to the next */
+    ASYNC_JOB *job;         /* that the operation under way runs in, or NULL */
     bool kept;
 };
 
@@ -91,9 +92,10 @@ static bool may_pause(void)
 }
 
 /* Why not, or SW_CAUSES: it is wanted. */
-static enum software_cause unwanted(const struct provctx *prov, const struct offload_want *want)
+static enum software_cause unwanted(const struct provctx *prov, const struct offload_want *want,
+                                    const ASYNC_JOB *job)
 {
-    if (async_job() != NULL && !may_pause())
+    if (job != NULL && !may_pause())
         return SW_ERRORS;
     if (!hw_pool_supports(prov->pool, want->alg, want->key_len, NULL))
         return prov->warning[0] != '\0' ? SW_NO_DEVICE : SW_UNSUPPORTED;
@@ -105,15 +107,19 @@ struct hw_request *offload_begin(struct offload **slot, struct provctx *prov,
 {
     struct hw_request *req = NULL;
     enum software_cause cause;
+    ASYNC_JOB *job;
 
     if (direct_software(prov, want->len, want->min_bytes))
         return NULL;
-    cause = unwanted(prov, want);
+    job = async_job();
+    cause = unwanted(prov, want, job);
     if (cause == SW_CAUSES) {
         if (*slot == NULL)
             *slot = offload_new(prov);
-        if (*slot != NULL)
+        if (*slot != NULL) {
             req = fresh_request(*slot);
+            (*slot)->job = job;
+        }
         cause = SW_NO_MEMORY;
     }
     if (req == NULL)
@@ -159,7 +165,7 @@ static int attempt(struct offload *off, bool *again)
 
     *again = false;
     f->fallback = off->prov->config.fallback;
-    if (!async_begin(f, async_job()))
+    if (!async_begin(f, off->job))
         return -ENOMEM;
     async_on_forsaken(f, forsaken, off);
     /* With software behind it nobody waits for room. */
