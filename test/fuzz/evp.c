@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in = (struct input){data, size};
     mode = &modes[input_below(&in, MODES)];
     seed = input_u8(&in);
-    walk(&loaded, mode, seed, size < 240 ? (int)size / 4 + 1 : 60);
+    walk(&loaded, mode, false, seed, size < 240 ? (int)size / 4 + 1 : 60);
     for (size_t i = 0; runs % 64 == 0 && i < sizeof(live) / sizeof(live[0]); i++)
         support_settle(&loaded, live[i], 0);
     runs++;
