@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include "async.h"
-#include "direct.h"
+#include "provider.h"
 
 struct offload {
     struct provctx *prov;
     struct hw_request *req; /* reused from one operation to the next */
-    ASYNC_JOB *job;         /* that the operation under way runs in, or NULL */
     bool kept;
+    ASYNC_JOB *job; /* that this operation runs in, or NULL */
 };
 
 static struct flight *flight(const struct offload *off)
@@ -91,11 +91,17 @@ static bool may_pause(void)
     return ERR_peek_error() == 0;
 }
 
-/* Why not, or SW_CAUSES: it is wanted. */
+/* Why not, or SW_CAUSES: it is wanted. The job is asked for once: that is a
+ * notable part of what a request costs. */
 static enum software_cause unwanted(const struct provctx *prov, const struct offload_want *want,
-                                    const ASYNC_JOB *job)
+                                    ASYNC_JOB **job)
 {
-    if (job != NULL && !may_pause())
+    if (want->len < want->min_bytes)
+        return SW_SMALL;
+    *job = async_job();
+    if (*job == NULL && !prov->config.sync_offload)
+        return SW_NO_JOB;
+    if (*job != NULL && !may_pause())
         return SW_ERRORS;
     if (!hw_pool_supports(prov->pool, want->alg, want->key_len, NULL))
         return prov->warning[0] != '\0' ? SW_NO_DEVICE : SW_UNSUPPORTED;
@@ -106,24 +112,20 @@ struct hw_request *offload_begin(struct offload **slot, struct provctx *prov,
                                  const struct offload_want *want)
 {
     struct hw_request *req = NULL;
-    enum software_cause cause;
-    ASYNC_JOB *job;
+    ASYNC_JOB *job = NULL;
+    enum software_cause cause = unwanted(prov, want, &job);
 
-    if (direct_software(prov, want->len, want->min_bytes))
-        return NULL;
-    job = async_job();
-    cause = unwanted(prov, want, job);
     if (cause == SW_CAUSES) {
         if (*slot == NULL)
             *slot = offload_new(prov);
         if (*slot != NULL) {
-            req = fresh_request(*slot);
             (*slot)->job = job;
+            req = fresh_request(*slot);
         }
         cause = SW_NO_MEMORY;
     }
     if (req == NULL)
-        stats_software(prov, cause);
+        stats_count(&prov->stats, cause);
     return req;
 }
 
