@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "support.h"
 #include "support/answers.h"
@@ -461,6 +462,47 @@ START_TEST(few_sessions)
 }
 END_TEST
 
+static uint64_t cpu_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Nobody is busy while a deadline is waited for. What timed out keeps its
+ * memory, which the device may write to, until the reset. */
+START_TEST(patience)
+{
+    static struct many m;
+    struct hw_config cfg = rig_config("queues:1,lose:1");
+    struct hw_pool *pool;
+    struct hw_live l;
+    uint64_t cpu, held;
+
+    cfg.completion = _i == 0 ? HW_COMPLETION_ADAPTIVE : HW_COMPLETION_INTERRUPT;
+    cfg.timeout_ms = 1000;
+    pool = rig_open(&cfg);
+    many_start(&m, 1);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_int_eq(hw_submit(pool, m.req[i], false), 0);
+    RIG_UNTIL(rig_stats(pool).requests == 4);
+    hw_live(&l);
+    held = l.dma_bytes;
+    ck_assert_uint_gt(held, 0);
+    rig_sleep(50);
+    cpu = cpu_ms();
+    rig_sleep(700);
+    ck_assert_uint_lt(cpu_ms() - cpu, 70);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_int_eq(rig_wait(m.req[i]), -ETIMEDOUT);
+    many_end(&m);
+    hw_live(&l);
+    ck_assert_uint_eq(l.dma_bytes, held);
+    rig_close(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("faults");
@@ -473,6 +515,7 @@ int main(void)
     tcase_add_loop_test(tc, cannot, 0, COUNT(unable));
     tcase_add_test(tc, lost);
     tcase_add_test(tc, silent);
+    tcase_add_loop_test(tc, patience, 0, 2);
     tcase_add_loop_test(tc, ring_of_lost, 0, 2);
     tcase_add_test(tc, late);
     tcase_add_loop_test(tc, resets, 0, COUNT(breaking));
