@@ -4,19 +4,40 @@
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <pthread.h>
 
 #define FUNC(id, member, getter)                                                                   \
     case id: out->member = getter(d); break
+
+/*
+ * One for the whole process, and never freed: each thread that needed random
+ * numbers has a generator in it, which libcrypto ends with the thread, however
+ * long after the provider has gone.
+ */
+static struct {
+    pthread_mutex_t lock;
+    OSSL_LIB_CTX *libctx;
+    OSSL_PROVIDER *provider;
+} shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool take_shared(struct software *sw)
+{
+    pthread_mutex_lock(&shared.lock);
+    if (shared.libctx == NULL)
+        shared.libctx = OSSL_LIB_CTX_new();
+    if (shared.libctx != NULL && shared.provider == NULL)
+        shared.provider = OSSL_PROVIDER_load(shared.libctx, "default");
+    sw->libctx = shared.libctx;
+    sw->provider = shared.provider;
+    pthread_mutex_unlock(&shared.lock);
+    return sw->provider != NULL;
+}
 
 int software_open(struct software *sw)
 {
     int no_cache = 0;
 
-    sw->libctx = OSSL_LIB_CTX_new();
-    if (sw->libctx == NULL)
-        return 0;
-    sw->provider = OSSL_PROVIDER_load(sw->libctx, "default");
-    if (sw->provider == NULL)
+    if (!take_shared(sw))
         return 0;
     sw->provctx = OSSL_PROVIDER_get0_provider_ctx(sw->provider);
     sw->ciphers = OSSL_PROVIDER_query_operation(sw->provider, OSSL_OP_CIPHER, &no_cache);
@@ -27,8 +48,6 @@ void software_close(struct software *sw)
 {
     if (sw->ciphers != NULL)
         OSSL_PROVIDER_unquery_operation(sw->provider, OSSL_OP_CIPHER, sw->ciphers);
-    OSSL_PROVIDER_unload(sw->provider);
-    OSSL_LIB_CTX_free(sw->libctx);
     memset(sw, 0, sizeof(*sw));
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Software: the default provider in a library context of our own, so that
- * nothing fetched there can be one of our own algorithms.
+ * nothing fetched there can be one of our own algorithms. All providers of a
+ * process share it.
  *
  * Its functions are called directly, without the EVP layer between: operations
  * that are too small for the device must cost as little as if the application

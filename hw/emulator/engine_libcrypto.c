@@ -11,6 +11,7 @@
  */
 #include "emulator/engine_libcrypto.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,15 +173,35 @@ static const struct row rows[] = {
     {AEAD(CHACHA20_POLY1305), "ChaCha20-Poly1305", 1, run_aead},
 };
 
+/*
+ * One for the whole process, and never freed: each thread that needed random
+ * numbers has a generator in it, which libcrypto ends with the thread. That may
+ * be the application's, where it rang the doorbell, and outlive the function.
+ */
+static struct {
+    pthread_mutex_t lock;
+    OSSL_LIB_CTX *libctx;
+    OSSL_PROVIDER *provider;
+} shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void take_shared(struct libcrypto *lc)
+{
+    pthread_mutex_lock(&shared.lock);
+    if (shared.libctx == NULL)
+        shared.libctx = OSSL_LIB_CTX_new();
+    if (shared.libctx != NULL && shared.provider == NULL)
+        shared.provider = OSSL_PROVIDER_load(shared.libctx, "default");
+    lc->libctx = shared.libctx;
+    lc->provider = shared.provider;
+    pthread_mutex_unlock(&shared.lock);
+}
+
 static void libcrypto_stop(void *engine)
 {
     struct libcrypto *lc = engine;
 
     if (lc->ciphers != NULL)
         OSSL_PROVIDER_unquery_operation(lc->provider, OSSL_OP_CIPHER, lc->ciphers);
-    if (lc->provider != NULL)
-        OSSL_PROVIDER_unload(lc->provider);
-    OSSL_LIB_CTX_free(lc->libctx);
     free(lc);
 }
 
@@ -192,9 +213,7 @@ static void *libcrypto_start(unsigned workers)
     (void)workers;
     if (lc == NULL)
         return NULL;
-    lc->libctx = OSSL_LIB_CTX_new();
-    if (lc->libctx != NULL)
-        lc->provider = OSSL_PROVIDER_load(lc->libctx, "default");
+    take_shared(lc);
     if (lc->provider != NULL)
         lc->ciphers = OSSL_PROVIDER_query_operation(lc->provider, OSSL_OP_CIPHER, &no_cache);
     if (lc->ciphers == NULL) {
