@@ -266,10 +266,14 @@ size_t dma_buf_size(const struct dma_buf *b)
     return class_size[b->cls];
 }
 
+bool dma_buf_current(const struct dma_buf *b)
+{
+    return b->epoch == atomic_load_explicit(&b->pool->epoch, memory_order_acquire);
+}
+
 bool dma_buf_fits(const struct dma_buf *b, const struct dma_pool *p, size_t len)
 {
-    return b->pool == p && b->cls == class_of(len) &&
-           b->epoch == atomic_load_explicit(&p->epoch, memory_order_acquire);
+    return b->pool == p && b->cls == class_of(len) && dma_buf_current(b);
 }
 
 /* Buffers that may be out for others to be kept; the largest never are. */

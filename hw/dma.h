@@ -81,6 +81,9 @@ int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out);
 void dma_buf_put(struct dma_buf *b, size_t dirty);
 size_t dma_buf_size(const struct dma_buf *b);
 
+/* Whether the device can reach it: it could not if it has gone since, and may
+ * have come back. */
+bool dma_buf_current(const struct dma_buf *b);
 /* Whether b is what dma_buf_get would give for len bytes: of the device's
  * present time, and of that size. */
 bool dma_buf_fits(const struct dma_buf *b, const struct dma_pool *p, size_t len);

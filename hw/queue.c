@@ -63,8 +63,14 @@ static unsigned backlog(const struct queue *q)
 /* Lock held. */
 static int place(struct queue *q, struct request *r)
 {
-    int rc = q->dev->ops->place(q, r);
+    int rc;
 
+    /* The device went and came back since the data was copied: its address
+     * means nothing now, or somebody else's buffer. It cannot go again while
+     * the lock is held. */
+    if (!dma_buf_current(&r->buf))
+        return -EIO;
+    rc = q->dev->ops->place(q, r);
     if (rc != 0)
         return rc;
     append(&q->ring, r, REQUEST_RING);
