@@ -17,11 +17,11 @@
 #include <crypto_mb/cpu_features.h>
 #include <crypto_mb/rsa.h>
 
+#include "emulator/engine_other.h"
 #include "secret.h"
 
 struct engine_crypto_mb {
-    pthread_mutex_t lock; /* other's making */
-    void *other;          /* libcrypto's engine, NULL until first used */
+    struct engine_other other;
     unsigned workers;
     struct crypto_mb_worker *worker[]; /* each NULL until first used, then that worker's own */
 };
@@ -49,7 +49,7 @@ static void *crypto_mb_start(unsigned workers)
     if (e == NULL)
         return NULL;
     e->workers = workers;
-    pthread_mutex_init(&e->lock, NULL);
+    engine_other_init(&e->other, workers);
     return e;
 }
 
@@ -57,14 +57,12 @@ static void crypto_mb_stop(void *engine)
 {
     struct engine_crypto_mb *e = engine;
 
-    if (e->other != NULL)
-        engine_libcrypto.stop(e->other);
+    engine_other_fini(&e->other);
     for (unsigned i = 0; i < e->workers; i++) {
         if (e->worker[i] != NULL)
             crypto_mb_random_free(e->worker[i]->random);
         secret_free(e->worker[i], sizeof(*e->worker[i]));
     }
-    pthread_mutex_destroy(&e->lock);
     free(e);
 }
 
@@ -111,8 +109,7 @@ static void crypto_mb_close(void *state)
 {
     struct crypto_mb_state *st = state;
 
-    if (st->other != NULL)
-        engine_libcrypto.close(st->other);
+    engine_other_close(st->other);
     secret_free(st, sizeof(*st));
 }
 
@@ -134,32 +131,12 @@ static void *crypto_mb_open(void *engine, const struct engine_key *key)
     return NULL;
 }
 
-static void *start_other(struct engine_crypto_mb *e)
-{
-    void *other;
-
-    pthread_mutex_lock(&e->lock);
-    if (e->other == NULL)
-        e->other = engine_libcrypto.start(e->workers);
-    other = e->other;
-    pthread_mutex_unlock(&e->lock);
-    return other;
-}
-
 /* By libcrypto. */
 static void run_other(struct engine_crypto_mb *e, unsigned worker, struct engine_task *task)
 {
     struct crypto_mb_state *st = task->state;
-    void *other = start_other(e);
 
-    if (other != NULL && st->other == NULL)
-        st->other = engine_libcrypto.open(other, &st->key);
-    task->status = VIRTIO_CRYPTO_ERR;
-    if (st->other == NULL)
-        return;
-    task->state = st->other;
-    engine_libcrypto.run(other, worker, &task, 1);
-    task->state = st;
+    engine_other_run(&e->other, &st->key, &st->other, worker, task);
 }
 
 /* makecontext hands on integers only. */

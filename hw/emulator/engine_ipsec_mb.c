@@ -15,11 +15,12 @@
 
 #include <linux/virtio_crypto.h>
 
+#include "emulator/engine_other.h"
+
 struct engine_ipsec_mb {
     bool wide; /* AVX-512 and VAES */
     unsigned workers;
-    pthread_mutex_t lock; /* of other, while it is started */
-    void *other;          /* libcrypto's */
+    struct engine_other other;
     struct ipsec_mb_worker worker[];
 };
 
@@ -114,15 +115,13 @@ static void ipsec_mb_stop(void *engine)
 {
     struct engine_ipsec_mb *e = engine;
 
-    if (e->other != NULL)
-        engine_libcrypto.stop(e->other);
+    engine_other_fini(&e->other);
     for (unsigned i = 0; i < e->workers; i++) {
         if (e->worker[i].mgr == NULL)
             continue;
         explicit_bzero(e->worker[i].mgr, imb_get_mb_mgr_size());
         free_mb_mgr(e->worker[i].mgr);
     }
-    pthread_mutex_destroy(&e->lock);
     explicit_bzero(e, sizeof(*e) + e->workers * sizeof(e->worker[0]));
     free(e);
 }
@@ -142,7 +141,7 @@ static void *ipsec_mb_start(unsigned workers)
         return NULL;
     e->workers = workers;
     e->wide = has(IMB_CPUFLAGS_AVX512_T2);
-    pthread_mutex_init(&e->lock, NULL);
+    engine_other_init(&e->other, workers);
     if (manager(&e->worker[0]) == NULL) {
         ipsec_mb_stop(e);
         return NULL;
@@ -164,8 +163,7 @@ static void ipsec_mb_close(void *state)
 {
     struct ipsec_mb_state *st = state;
 
-    if (st->other != NULL)
-        engine_libcrypto.close(st->other);
+    engine_other_close(st->other);
     explicit_bzero(st, sizeof(*st));
     free(st);
 }
@@ -190,33 +188,12 @@ static void *ipsec_mb_open(void *engine, const struct engine_key *key)
     return st;
 }
 
-static void *start_other(struct engine_ipsec_mb *e)
-{
-    void *other;
-
-    pthread_mutex_lock(&e->lock);
-    if (e->other == NULL)
-        e->other = engine_libcrypto.start(e->workers);
-    other = e->other;
-    pthread_mutex_unlock(&e->lock);
-    return other;
-}
-
 /* By libcrypto. */
 static void run_other(struct engine_ipsec_mb *e, unsigned worker, struct engine_task *task)
 {
     struct ipsec_mb_state *st = task->state;
-    struct engine_task *one = task;
-    void *other = start_other(e);
 
-    if (other != NULL && st->other == NULL)
-        st->other = engine_libcrypto.open(other, &st->key);
-    task->status = VIRTIO_CRYPTO_ERR;
-    if (st->other == NULL)
-        return;
-    task->state = st->other;
-    engine_libcrypto.run(other, worker, &one, 1);
-    task->state = st;
+    engine_other_run(&e->other, &st->key, &st->other, worker, task);
 }
 
 static void ipsec_mb_run(void *engine, unsigned worker, struct engine_task *const *tasks,
