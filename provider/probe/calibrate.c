@@ -70,14 +70,12 @@ static int by_size(const void *a, const void *b)
 /* One side of a comparison: as many works as there are jobs. */
 struct side {
     void *works[JOBS];
-    unsigned n;
 };
 
 static bool side_open(struct side *s, const struct work_context *w, const char *name, bool encrypts,
-                      size_t len, unsigned n)
+                      size_t len)
 {
-    s->n = n;
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < JOBS; i++) {
         s->works[i] = work_new(w, name, encrypts, len, NULL);
         if (s->works[i] == NULL)
             return false;
@@ -87,7 +85,7 @@ static bool side_open(struct side *s, const struct work_context *w, const char *
 
 static void side_close(struct side *s)
 {
-    for (unsigned i = 0; i < s->n; i++)
+    for (unsigned i = 0; i < JOBS; i++)
         work_free(s->works[i]);
 }
 
@@ -118,13 +116,13 @@ static bool take_turns(const struct calibration *c, struct side *ours, struct si
  * or the device did not do it. */
 static double compare(const struct calibration *c, const char *name, bool encrypts, size_t len)
 {
-    struct side ours = {.n = 0}, theirs = {.n = 0};
+    struct side ours = {{NULL}}, theirs = {{NULL}};
     double ratios[PAIRS_MAX];
     double ratio = -1;
     uint64_t before;
 
-    if (side_open(&ours, &c->vcrypto, name, encrypts, len, JOBS) &&
-        side_open(&theirs, &c->plain, name, encrypts, len, 1)) {
+    if (side_open(&ours, &c->vcrypto, name, encrypts, len) &&
+        side_open(&theirs, &c->plain, name, encrypts, len)) {
         /* What work_new did is not counted. */
         before = work_figure(&c->vcrypto, "vcrypto-software-total");
         if (take_turns(c, &ours, &theirs, ratios) &&
@@ -208,7 +206,7 @@ static bool open_all(struct calibration *c, const char *device)
 
     snprintf(settings, sizeof(settings), "device = %s\nmin_bytes = 0\nfallback = yes\n", device);
     c->jobs = jobs_new(JOBS, false);
-    c->no_jobs = jobs_new(0, false);
+    c->no_jobs = jobs_new_plain(JOBS);
     if (c->jobs == NULL || c->no_jobs == NULL || !ASYNC_init_thread(JOBS, JOBS) ||
         !work_open_default(&c->plain) || !work_open_vcrypto(&c->vcrypto, NULL, settings))
         return false;

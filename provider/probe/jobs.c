@@ -27,7 +27,7 @@ struct slot {
 
 struct jobs {
     unsigned count;
-    bool callback;
+    bool plain, callback;
     struct slot *slots;
     int epoll, wake;
     void (*idle)(void *arg);
@@ -222,10 +222,13 @@ static void run_jobs(struct jobs *j)
 
 static void run_plain(struct jobs *j)
 {
-    struct slot s = {.jobs = j, .arg = j->slots[0].arg};
-    struct job_arg arg = {&s};
+    unsigned i = 0;
 
-    (void)job_main(&arg);
+    while (!stop && !j->failed) {
+        j->failed = !j->op(j->slots[i].arg);
+        j->operations++;
+        i = i + 1 < j->count ? i + 1 : 0;
+    }
 }
 
 bool jobs_run(struct jobs *j, double seconds, bool (*op)(void *arg), void *const *args,
@@ -236,14 +239,14 @@ bool jobs_run(struct jobs *j, double seconds, bool (*op)(void *arg), void *const
     j->op = op;
     j->operations = 0;
     j->failed = false;
-    for (unsigned i = 0; i < j->count || i == 0; i++)
+    for (unsigned i = 0; i < j->count; i++)
         j->slots[i].arg = args[i];
     begin.wall = clock_of(CLOCK_MONOTONIC);
     begin.thread = clock_of(CLOCK_THREAD_CPUTIME_ID);
     begin.process = clock_of(CLOCK_PROCESS_CPUTIME_ID);
     if (!set_alarm(seconds))
         return false;
-    if (j->count == 0)
+    if (j->plain)
         run_plain(j);
     else
         run_jobs(j);
@@ -262,6 +265,8 @@ static bool open_slots(struct jobs *j)
         struct slot *s = &j->slots[i];
 
         s->jobs = j;
+        if (j->plain)
+            continue;
         s->wctx = ASYNC_WAIT_CTX_new();
         if (s->wctx == NULL || (j->callback && !ASYNC_WAIT_CTX_set_callback(s->wctx, on_ready, s)))
             return false;
@@ -269,7 +274,7 @@ static bool open_slots(struct jobs *j)
     return !j->callback || epoll_ctl(j->epoll, EPOLL_CTL_ADD, j->wake, &event) == 0;
 }
 
-struct jobs *jobs_new(unsigned count, bool callback)
+static struct jobs *new_jobs(unsigned count, bool plain, bool callback)
 {
     struct jobs *j = aligned_alloc(_Alignof(struct jobs), sizeof(*j));
 
@@ -277,8 +282,9 @@ struct jobs *jobs_new(unsigned count, bool callback)
         return NULL;
     memset(j, 0, sizeof(*j));
     j->count = count;
+    j->plain = plain;
     j->callback = callback;
-    j->slots = calloc(count != 0 ? count : 1, sizeof(*j->slots));
+    j->slots = calloc(count, sizeof(*j->slots));
     j->epoll = epoll_create1(EPOLL_CLOEXEC);
     j->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (j->slots == NULL || j->epoll < 0 || j->wake < 0 || !open_slots(j)) {
@@ -286,6 +292,16 @@ struct jobs *jobs_new(unsigned count, bool callback)
         return NULL;
     }
     return j;
+}
+
+struct jobs *jobs_new(unsigned count, bool callback)
+{
+    return new_jobs(count, false, callback);
+}
+
+struct jobs *jobs_new_plain(unsigned count)
+{
+    return new_jobs(count, true, false);
 }
 
 void jobs_free(struct jobs *j)
