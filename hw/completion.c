@@ -45,7 +45,7 @@ static void give_up(struct device *dev)
     atomic_fetch_add_explicit(&dev->resets, 1, memory_order_relaxed);
 }
 
-void completion_absent(struct device *dev)
+static void absent(struct device *dev)
 {
     atomic_store(&dev->state, DEVICE_FAILED);
     back_off(dev);
@@ -216,12 +216,12 @@ static void *run(void *arg)
     }
     if (dev->self_close) {
         pthread_detach(pthread_self());
-        device_close_self(dev);
+        device_free(dev);
     }
     return NULL;
 }
 
-int completion_start(struct device *dev)
+static int start(struct device *dev)
 {
     sigset_t all, old;
     int rc;
@@ -233,22 +233,40 @@ int completion_start(struct device *dev)
     return -rc;
 }
 
-void completion_stop(struct device *dev)
+int completion_open(const char *spec, unsigned index, const struct hw_config *cfg,
+                    const struct device_caps *caps, struct device **out, struct hw_error *err)
+{
+    struct device *dev = NULL;
+    int rc = device_new(spec, index, cfg, &dev);
+
+    if (rc != 0)
+        return rc;
+    rc = device_hardware_up(dev, err);
+    dev->caps = *caps;
+    if (rc == -EBUSY) {
+        absent(dev);
+        rc = 0;
+    }
+    if (rc == 0)
+        rc = start(dev);
+    if (rc != 0) {
+        device_free(dev);
+        return rc;
+    }
+    *out = dev;
+    return 0;
+}
+
+void completion_close(struct device *dev)
 {
     atomic_store(&dev->stopping, true);
+    /* A complete() has dropped the last pool: the thread that runs it cannot
+     * wait for itself, it cleans up when it gets back. */
+    if (pthread_equal(dev->thread, pthread_self())) {
+        dev->self_close = true;
+        return;
+    }
     device_wake(dev);
     pthread_join(dev->thread, NULL);
-}
-
-bool completion_is_self(const struct device *dev)
-{
-    return pthread_equal(dev->thread, pthread_self());
-}
-
-void completion_poll(struct device *dev)
-{
-    if (!failed(dev) && dev->ops->service(dev, true) != 0)
-        device_fail(dev);
-    for (unsigned i = 0; i < dev->nqueues; i++)
-        (void)queue_reap(&dev->queues[i], QUEUE_THREAD);
+    device_free(dev);
 }

@@ -7,17 +7,20 @@
 #ifndef VCRYPTO_COMPLETION_H
 #define VCRYPTO_COMPLETION_H
 
-#include <stdbool.h>
-
 struct device;
+struct device_caps;
+struct hw_config;
+struct hw_error;
 
-/* Before completion_start: the hardware is not there yet, and looked for. */
-void completion_absent(struct device *dev);
-int completion_start(struct device *dev);
-/* Returns when the thread has ended; it finishes the batch at hand. */
-void completion_stop(struct device *dev);
-bool completion_is_self(const struct device *dev);
-/* For a device without a thread: reaps what is there, on the caller's. */
-void completion_poll(struct device *dev);
+/*
+ * Opens the entry of the list as its index'th namesake, brings it up, and starts
+ * its thread. caps is what a self test confirmed. A device that another process
+ * has is out of service until it is free: that is no error, but err says so.
+ */
+int completion_open(const char *spec, unsigned index, const struct hw_config *cfg,
+                    const struct device_caps *caps, struct device **out, struct hw_error *err);
+/* Ends the thread, which finishes the batch at hand, and frees the device, see
+ * device_free; on that thread itself, as soon as it gets back. */
+void completion_close(struct device *dev);
 
 #endif

@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "completion.h"
 #include "drivers.h"
 #include "live.h"
 #include "pci.h"
@@ -291,8 +290,7 @@ static void free_device(struct device *dev)
 }
 
 /* What lasts while the hardware comes and goes. */
-static int new_device(const char *spec, unsigned index, const struct hw_config *cfg,
-                      struct device **out)
+int device_new(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out)
 {
     void *mem;
     struct device *dev;
@@ -325,59 +323,36 @@ static int new_device(const char *spec, unsigned index, const struct hw_config *
     return 0;
 }
 
-static int begin_service(struct device *dev, const struct device_caps *caps, struct hw_error *err)
-{
-    int rc = device_hardware_up(dev, err);
-
-    dev->caps = *caps;
-    if (rc == -EBUSY)
-        completion_absent(dev);
-    else if (rc != 0)
-        return rc;
-    rc = completion_start(dev);
-    if (rc != 0 && dev->transport != NULL)
-        device_hardware_down(dev);
-    return rc;
-}
-
-int device_open(const char *spec, unsigned index, const struct hw_config *cfg,
-                const struct device_caps *caps, struct device **out, struct hw_error *err)
+int device_probe(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
+                 struct hw_error *err)
 {
     struct device *dev = NULL;
-    int rc = new_device(spec, index, cfg, &dev);
+    int rc = device_new(spec, index, cfg, &dev);
 
     if (rc != 0)
         return rc;
-    if (caps == NULL) {
-        dev->probing = true;
-        dev->cfg.emulator_threads = 0;
-        rc = device_hardware_up(dev, err);
-    } else {
-        rc = begin_service(dev, caps, err);
-    }
+    dev->probing = true;
+    dev->cfg.emulator_threads = 0;
+    rc = device_hardware_up(dev, err);
     if (rc != 0) {
-        free_device(dev);
+        device_free(dev);
         return rc;
     }
     *out = dev;
     return 0;
 }
 
-void device_close(struct device *dev)
+void device_poll(struct device *dev)
 {
-    if (!dev->probing && completion_is_self(dev)) {
-        /* A complete() has dropped the last pool: the thread that runs it
-         * cannot wait for itself, it cleans up when it gets back. */
-        dev->self_close = true;
-        atomic_store(&dev->stopping, true);
-        return;
-    }
-    if (!dev->probing)
-        completion_stop(dev);
-    device_close_self(dev);
+    bool runs = atomic_load_explicit(&dev->state, memory_order_acquire) == DEVICE_RUNNING;
+
+    if (runs && dev->ops->service(dev, true) != 0)
+        device_fail(dev);
+    for (unsigned i = 0; i < dev->nqueues; i++)
+        (void)queue_reap(&dev->queues[i], QUEUE_THREAD);
 }
 
-void device_close_self(struct device *dev)
+void device_free(struct device *dev)
 {
     if (dev->transport != NULL)
         device_hardware_down(dev);

@@ -153,7 +153,7 @@ struct device {
     atomic_bool idle;
     atomic_bool stopping;
     bool self_close; /* closed on its own thread: the thread frees it */
-    bool probing;    /* it has no thread, see device_open */
+    bool probing;    /* it has no thread, see device_probe */
 
     pthread_t thread;
     int wake_fd;    /* eventfd: look at state, stopping, deadlines */
@@ -177,24 +177,23 @@ const char *device_reason(const char *name, const char *text);
  * -1. RSA has two: up to 2048 bits, and more. */
 int device_key_class(enum hw_alg alg, size_t key_len);
 
+/* The entry of the list as its index'th namesake; its hardware is down. */
+int device_new(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out);
+/* Takes the hardware down, which finishes everything in flight with -ECANCELED:
+ * must not hold a lock that a complete() may want. Its thread, if it had one,
+ * has ended, or calls this. */
+void device_free(struct device *dev);
+
 /*
- * Opens the entry of the list as its index'th namesake, brings it up, starts
- * its thread. caps is what a self test confirmed. A device that another process
- * has is out of service until it is free: that is no error, but err says so.
- *
- * With caps NULL, to find out, it starts no thread, and asks an emulator to do
- * without as well: a provider may be loaded inside OpenSSL's own
- * initialisation, where libcrypto makes every other thread wait. Completions are
- * then found by completion_poll, deadlines are not looked at, and a failed
- * device stays so.
+ * A device to be probed, up and without a thread, and an emulator without any
+ * as well: a provider may be loaded inside OpenSSL's own initialisation, where
+ * libcrypto makes every other thread wait. Completions are found by device_poll,
+ * deadlines are not looked at, and a failed device stays so.
  */
-int device_open(const char *spec, unsigned index, const struct hw_config *cfg,
-                const struct device_caps *caps, struct device **out, struct hw_error *err);
-/* Everything in flight is finished with -ECANCELED. Must not hold a lock that
- * a complete() may want. */
-void device_close(struct device *dev);
-/* The completion thread's last act where device_close was called on it. */
-void device_close_self(struct device *dev);
+int device_probe(const char *spec, unsigned index, const struct hw_config *cfg, struct device **out,
+                 struct hw_error *err);
+/* Reaps what is there, on the caller's thread. */
+void device_poll(struct device *dev);
 
 /* Takes it out of service; the completion thread does the rest. Any thread,
  * any lock but the registry's. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry.h"
+#include "completion.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include "completion.h"
 #include "device.h"
 #include "hw.h"
 #include "live.h"
@@ -113,7 +115,7 @@ int registry_get(const char *spec, unsigned index, const struct hw_config *cfg,
     pthread_mutex_unlock(&lock);
     if (*out != NULL)
         return 0;
-    rc = device_open(spec, index, cfg, caps, out, err);
+    rc = completion_open(spec, index, cfg, caps, out, err);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&lock);
@@ -138,7 +140,7 @@ void registry_put(struct device *dev)
     *p = dev->next;
     pthread_mutex_unlock(&lock);
     /* Without a lock: completions run while it closes, and may want it. */
-    device_close(dev);
+    completion_close(dev);
 }
 
 void registry_forget_key(uint64_t key_id)

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "completion.h"
 #include "device.h"
 #include "hw.h"
 #include "key.h"
@@ -206,7 +205,7 @@ static const struct vector vectors[] = {
     },
 };
 
-/* The device has no thread: complete() runs inside completion_poll. */
+/* The device has no thread: complete() runs inside device_poll. */
 static void complete(struct hw_request *req)
 {
     *(bool *)req->owner = true;
@@ -250,7 +249,7 @@ static int ask(struct device *dev, struct hw_request *req)
     rc = submit_to(dev, 0, req, false);
     if (rc != 0)
         return rc;
-    completion_poll(dev);
+    device_poll(dev);
     while (!*done) {
         if (device_now() > deadline ||
             atomic_load_explicit(&dev->state, memory_order_relaxed) != DEVICE_RUNNING) {
@@ -259,7 +258,7 @@ static int ask(struct device *dev, struct hw_request *req)
             return -ETIMEDOUT;
         }
         nanosleep(&pause, NULL);
-        completion_poll(dev);
+        device_poll(dev);
     }
     return req->status;
 }
@@ -377,12 +376,12 @@ int selftest_open(const char *spec, unsigned index, const struct hw_config *cfg,
                   struct device_caps *out, struct hw_error *err)
 {
     struct device *dev;
-    int rc = device_open(spec, index, cfg, NULL, &dev, err);
+    int rc = device_probe(spec, index, cfg, &dev, err);
 
     if (rc != 0)
         return rc;
     selftest_run(dev, out);
-    device_close(dev);
+    device_free(dev);
     return 0;
 }
 

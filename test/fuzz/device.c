@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "completion.h"
 #include "device.h"
 #include "hw.h"
 #include "input.h"
@@ -169,7 +168,7 @@ static void step_serve(void)
 
 static void step_poll(void)
 {
-    completion_poll(dev);
+    device_poll(dev);
 }
 
 /* What the completion thread does besides: it has none here. */
@@ -287,13 +286,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     in = (struct input){data, size};
     hostile_prepare(&in);
-    if (device_open("hostile", 0, &cfg, NULL, &dev, &err) == 0) {
+    if (device_probe("hostile", 0, &cfg, &dev, &err) == 0) {
         use();
         /* Those in flight are abandoned. */
         for (unsigned i = 0; i < SLOTS; i++)
             if (slots[i].req != NULL)
                 drop(&slots[i]);
-        device_close(dev);
+        device_free(dev);
         for (unsigned i = 0; i < KEYS; i++) {
             hw_key_unref(keys[i]);
             keys[i] = NULL;
