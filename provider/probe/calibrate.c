@@ -206,7 +206,7 @@ static bool open_all(struct calibration *c, const char *device)
 
     snprintf(settings, sizeof(settings), "device = %s\nmin_bytes = 0\nfallback = yes\n", device);
     c->jobs = jobs_new(JOBS, false);
-    c->no_jobs = jobs_new_plain(JOBS);
+    c->no_jobs = jobs_new_plain();
     if (c->jobs == NULL || c->no_jobs == NULL || !ASYNC_init_thread(JOBS, JOBS) ||
         !work_open_default(&c->plain) || !work_open_vcrypto(&c->vcrypto, NULL, settings))
         return false;

@@ -222,13 +222,9 @@ static void run_jobs(struct jobs *j)
 
 static void run_plain(struct jobs *j)
 {
-    unsigned i = 0;
+    struct job_arg arg = {&j->slots[0]};
 
-    while (!stop && !j->failed) {
-        j->failed = !j->op(j->slots[i].arg);
-        j->operations++;
-        i = i + 1 < j->count ? i + 1 : 0;
-    }
+    (void)job_main(&arg);
 }
 
 bool jobs_run(struct jobs *j, double seconds, bool (*op)(void *arg), void *const *args,
@@ -299,9 +295,9 @@ struct jobs *jobs_new(unsigned count, bool callback)
     return new_jobs(count, false, callback);
 }
 
-struct jobs *jobs_new_plain(unsigned count)
+struct jobs *jobs_new_plain(void)
 {
-    return new_jobs(count, true, false);
+    return new_jobs(1, true, false);
 }
 
 void jobs_free(struct jobs *j)

@@ -24,15 +24,16 @@ struct jobs_run {
 
 /* NULL: no memory or no descriptors left. */
 struct jobs *jobs_new(unsigned count, bool callback);
-/* No jobs: what they would do, each with its own data, one after the other. */
-struct jobs *jobs_new_plain(unsigned count);
+/* No jobs: what the first would do, as all do that never pause: it goes on and
+ * the others wait. */
+struct jobs *jobs_new_plain(void);
 void jobs_free(struct jobs *j);
 
 /* Called whenever the loop has nothing to do and is about to wait. */
 void jobs_on_idle(struct jobs *j, void (*idle)(void *arg), void *arg);
 
 /*
- * In job i: op(args[i]) again and again; outside jobs in turn. After the given
+ * In job i: op(args[i]) again and again; outside jobs op(args[0]). After the given
  * time none begins any more, and those begun are waited for. False: an
  * operation failed, or one was not woken for ten seconds; then what is under
  * way is left there. One run at a time in a process: it uses SIGALRM.

@@ -24,7 +24,7 @@
 enum side_kind {
     SIDE_NONE,
     SIDE_VCRYPTO,
-    SIDE_DEFAULT,    /* the default provider, the same data without jobs */
+    SIDE_DEFAULT,    /* the default provider, whose jobs would never pause: without */
     SIDE_FLOOR,      /* jobs that pause and are woken by another thread */
     SIDE_FLOOR_SELF, /* that wake themselves */
     SIDE_KINDS

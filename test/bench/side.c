@@ -62,8 +62,8 @@ struct side *side_new(const struct bench *b, const struct point *p, enum side_ki
         return NULL;
     s->count = p->jobs != 0 ? p->jobs : 1;
     s->works = calloc(s->count, sizeof(*s->works));
-    s->jobs = p->jobs == 0 || kind == SIDE_DEFAULT ? jobs_new_plain(s->count)
-                                                   : jobs_new(p->jobs, p->callback);
+    s->jobs =
+        p->jobs == 0 || kind == SIDE_DEFAULT ? jobs_new_plain() : jobs_new(p->jobs, p->callback);
     ok = s->works != NULL && s->jobs != NULL;
     if (ok && (kind == SIDE_FLOOR || kind == SIDE_FLOOR_SELF)) {
         s->floor = floor_new(s->jobs, s->count, kind == SIDE_FLOOR_SELF);
