@@ -422,7 +422,9 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
     rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
     if (record)
         c->tls = false;
-    return rc >= 0 ? rc : software(c)->cipher(twin(c), out, outl, outsize, in, inl);
+    if (rc == 0)
+        return cipher_fail();
+    return rc > 0 ? rc : software(c)->cipher(twin(c), out, outl, outsize, in, inl);
 }
 
 /* A served encryption's tag is ours; everything else the twin knows. */
