@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "completion.h"
 #include "device.h"
 #include "key.h"
 #include "queue.h"
@@ -38,7 +37,7 @@ START_TEST(not_placed)
     struct request *r = request_of(req);
     uint8_t buf[64] = {0};
 
-    ck_assert_int_eq(device_open("emulator", 0, &cfg, NULL, &dev, &err), 0);
+    ck_assert_int_eq(device_probe("emulator", 0, &cfg, &dev, &err), 0);
     rig_fill(req, buf, sizeof(buf));
     r->key = hw_key_ref(key);
     ck_assert_int_eq(request_stage(r, dev), 0);
@@ -51,12 +50,13 @@ START_TEST(not_placed)
     ck_assert_int_eq(submit_to(dev, 0, req, false), 0);
     ck_assert(dma_buf_current(&r->buf));
     for (unsigned i = 0; i < 10 && rig_calls(req) == 0; i++)
-        completion_poll(dev);
+        device_poll(dev);
     ck_assert_uint_eq(rig_calls(req), 1);
     ck_assert_int_eq(req->status, 0);
     hw_request_unref(req);
     hw_key_unref(key);
-    device_close(dev);
+    device_hardware_down(dev);
+    device_free(dev);
     rig_nothing_left();
 }
 END_TEST
