@@ -117,7 +117,7 @@ static bool take_turns(const struct calibration *c, struct side *ours, struct si
 static double compare(const struct calibration *c, const char *name, bool encrypts, size_t len)
 {
     struct side ours = {{NULL}}, theirs = {{NULL}};
-    double ratios[PAIRS_MAX];
+    double ratios[PAIRS_MAX] = {0};
     double ratio = -1;
     uint64_t before;
 

@@ -173,12 +173,12 @@ static void take_figures(const struct bench *b, const struct point *p, const str
 static void summarise(const struct bench *b, const struct point *p, const struct shared *sh,
                       struct result *r)
 {
-    struct turns first, mine;
+    struct turns first = {{0}, {0}, {0}}, mine = first;
 
     take_figures(b, p, sh, 0, &first);
     for (unsigned side = 0; side < count_sides(p); side++) {
         struct figures *f = &r->sides[side];
-        double ratio[PAIRS_MAX], cpu[PAIRS_MAX];
+        double ratio[PAIRS_MAX] = {0}, cpu[PAIRS_MAX] = {0};
 
         take_figures(b, p, sh, side, &mine);
         for (unsigned i = 0; i < b->pairs; i++) {
