@@ -75,6 +75,51 @@ START_TEST(as_many_calls_as_pauses)
 }
 END_TEST
 
+/*
+ * Many jobs of one thread, so that full batches are served where the doorbell
+ * rings: some of them, or all, with callbacks. None of those comes on that
+ * thread, which may hold any lock around its jobs.
+ */
+START_TEST(never_on_the_own_thread)
+{
+    enum { N = 64 };
+    static const unsigned every[] = {1, 3, N};
+    static struct caller callers[N];
+    static struct op ops[N];
+    unsigned calls = 0;
+    bool paused[N];
+
+    scene_open(&scene, NULL);
+    for (unsigned i = 0; i < N; i++) {
+        op_init(&ops[i], &scene, 256, i);
+        caller_init(&callers[i]);
+        if (i % every[_i] == 0)
+            use_callback(&ops[i], caller_call, &callers[i]);
+    }
+    for (unsigned round = 0; round < rounds(200); round++) {
+        for (unsigned i = 0; i < N; i++) {
+            op_again(&ops[i], round + i);
+            paused[i] = op_step(&ops[i]) == ASYNC_PAUSE;
+        }
+        for (unsigned i = 0; i < N; i++) {
+            if (paused[i] && i % every[_i] != 0)
+                op_finish(&ops[i]);
+            while (paused[i] && i % every[_i] == 0 && op_step(&ops[i]) == ASYNC_PAUSE)
+                sleep_us(20);
+        }
+    }
+    for (unsigned i = 0; i < N; i++) {
+        calls += atomic_load(&callers[i].calls);
+        ck_assert(!atomic_load(&callers[i].own_thread));
+        op_check(&ops[i], &scene);
+        op_fini(&ops[i]);
+    }
+    ck_assert_uint_gt(calls, 0);
+    ck_assert_uint_eq(scene_stat(&scene, "requests"), N * rounds(200));
+    scene_close(&scene);
+}
+END_TEST
+
 /* However often the job is resumed too early: one call when it is done, or none
  * where it was running at that moment. */
 START_TEST(one_call_for_many_resumptions)
@@ -274,6 +319,7 @@ int main(void)
 
     tcase_set_timeout(tc, 30);
     tcase_add_loop_test(tc, called_once_from_another_thread, 0, 3);
+    tcase_add_loop_test(tc, never_on_the_own_thread, 0, 3);
     tcase_add_loop_test(tc, as_many_calls_as_pauses, 0, 3);
     tcase_add_test(tc, one_call_for_many_resumptions);
     tcase_add_test(tc, changed_between_jobs);
