@@ -29,7 +29,7 @@ int worker_init(struct worker *w, struct emulator *e, unsigned index)
     w->index = index;
     w->turn_queue = index % e->nqueues;
     /* Room for the longest chain behind a batch of usual ones. */
-    w->nsegs = (size_t)e->queue_max + ENGINE_BATCH * SEGS_USUAL;
+    w->nsegs = (size_t)e->queue_max + (size_t)ENGINE_BATCH * SEGS_USUAL;
     w->segs = calloc(w->nsegs, sizeof(*w->segs));
     w->units = calloc(ENGINE_BATCH, sizeof(*w->units));
     return w->segs == NULL || w->units == NULL ? -ENOMEM : 0;

@@ -7,7 +7,7 @@
 #include <linux/virtio_crypto.h>
 
 /* libcrypto first: it does what no other does. */
-static const struct engine_ops *const engines[ENGINES_MAX] = {
+static const struct engine_ops *const engines[] = {
     &engine_libcrypto,
 #ifdef VCRYPTO_IPSEC_MB
     &engine_ipsec_mb,
@@ -17,13 +17,15 @@ static const struct engine_ops *const engines[ENGINES_MAX] = {
 #endif
 };
 
+#define ENGINES (sizeof(engines) / sizeof(engines[0]))
+_Static_assert(ENGINES <= ENGINES_MAX, "room for each");
+
 int engines_start(struct engines *e, unsigned workers)
 {
     memset(e, 0, sizeof(*e));
     e->workers = workers;
-    for (unsigned i = 0; i < ENGINES_MAX; i++)
-        if (engines[i] != NULL)
-            e->engine[i] = engines[i]->start(workers);
+    for (unsigned i = 0; i < ENGINES; i++)
+        e->engine[i] = engines[i]->start(workers);
     if (e->engine[0] != NULL)
         return 0;
     engines_stop(e);
@@ -32,7 +34,7 @@ int engines_start(struct engines *e, unsigned workers)
 
 void engines_stop(struct engines *e)
 {
-    for (unsigned i = 0; i < ENGINES_MAX; i++)
+    for (unsigned i = 0; i < ENGINES; i++)
         if (e->engine[i] != NULL)
             engines[i]->stop(e->engine[i]);
     memset(e, 0, sizeof(*e));
@@ -40,7 +42,7 @@ void engines_stop(struct engines *e)
 
 void engines_thread_end(const struct engines *e)
 {
-    for (unsigned i = 0; i < ENGINES_MAX; i++)
+    for (unsigned i = 0; i < ENGINES; i++)
         if (e->engine[i] != NULL && engines[i]->thread_end != NULL)
             engines[i]->thread_end();
 }
@@ -65,7 +67,7 @@ static unsigned kind_of(const struct engine_key *key)
 void engines_use(const struct engines *e, const struct engine_key *key, struct engine_use *out)
 {
     *out = (struct engine_use){.kind = kind_of(key)};
-    for (unsigned i = 1; i < ENGINES_MAX; i++) {
+    for (unsigned i = 1; i < ENGINES; i++) {
         if (e->engine[i] == NULL)
             continue;
         out->least = engines[i]->least(e->engine[i], key);
@@ -92,7 +94,7 @@ bool engines_open(const struct engines *e, const struct engine_key *key, struct 
 void engines_close(const struct engines *e, struct engine_states *st)
 {
     (void)e;
-    for (unsigned i = 0; i < ENGINES_MAX; i++)
+    for (unsigned i = 0; i < ENGINES; i++)
         if (st->of[i] != NULL)
             engines[i]->close(st->of[i]);
     memset(st, 0, sizeof(*st));
@@ -121,7 +123,7 @@ void engines_run(const struct engines *e, unsigned worker, struct engine_work *c
         w->task.state = state_of(e, by[k], w->key, w->states);
         w->task.status = VIRTIO_CRYPTO_ERR;
     }
-    for (unsigned i = 0; i < ENGINES_MAX; i++) {
+    for (unsigned i = 0; i < ENGINES; i++) {
         unsigned m = 0;
 
         for (unsigned k = 0; k < n; k++)

@@ -365,7 +365,7 @@ int service_start(struct emulator *e)
     for (unsigned i = 0; i < e->nqueues; i++)
         pace_init(&s->paces[i]);
     /* A driver may have filled its rings before: look into all of them once. */
-    atomic_store(&s->ready, UINT64_MAX >> (64 - e->nqueues));
+    atomic_store(&s->ready, UINT64_MAX);
     atomic_store(&s->stop, false);
     /* Threads inherit the mask: signals are the application's. */
     sigfillset(&all);
