@@ -302,24 +302,30 @@ static void note_aad(struct cipher_mirror *c, const uint8_t *aad, size_t len)
     c->aad_len += len;
 }
 
+/* More comes behind what the device has done: the twin goes on, -1, or there
+ * must not be more, 0. */
+static int twin_goes_on(struct cipher_mirror *c)
+{
+    const void *kept;
+    size_t len;
+
+    c->stage = MIRROR_TWIN;
+    if (rules(c)->one_update)
+        return 0;
+    c->streams = true;
+    kept = offload_kept(c->base.offload, &len);
+    if (kept == NULL || !twin_catches_up(c, twin(c), kept, len))
+        return 0;
+    offload_drop(c->base.offload);
+    return -1;
+}
+
 /* 1 or 0: it is done; -1: the twin is to do it. */
 static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
                        size_t len)
 {
-    const void *kept;
-    size_t kept_len;
-
-    if (c->stage == MIRROR_SERVED) {
-        c->stage = MIRROR_TWIN;
-        if (rules(c)->one_update)
-            return 0;
-        c->streams = true;
-        kept = offload_kept(c->base.offload, &kept_len);
-        if (kept == NULL || !twin_catches_up(c, twin(c), kept, kept_len))
-            return 0;
-        offload_drop(c->base.offload);
-        return -1;
-    }
+    if (c->stage == MIRROR_SERVED)
+        return twin_goes_on(c);
     if (c->stage != MIRROR_OPEN)
         return -1;
     c->stage = MIRROR_TWIN;
@@ -351,6 +357,9 @@ static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, co
         return -1;
     }
     if (out == NULL) {
+        /* AAD behind data is a mistake, of which the twin makes something. */
+        if (c->stage == MIRROR_SERVED && !rules(c)->one_update)
+            return twin_goes_on(c);
         note_aad(c, in, len);
         return -1;
     }
