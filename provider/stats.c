@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/params.h>
 
@@ -256,23 +257,49 @@ int stats_get_params(struct provctx *prov, OSSL_PARAM params[])
            put(params, live_waiters, async_live_waiters());
 }
 
+/* Other processes write to the same place: a line goes there whole. */
+struct line {
+    char text[1024];
+    size_t len;
+};
+
+static void add(struct line *l, const char *name, uint64_t value)
+{
+    size_t room = sizeof(l->text) - l->len;
+    int n = snprintf(l->text + l->len, room, " %s=%" PRIu64, name, value);
+
+    if (n > 0)
+        l->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void begin(struct line *l, const char *name)
+{
+    l->len = (size_t)snprintf(l->text, sizeof(l->text), "vcrypto: %s", name);
+}
+
+static void end(struct line *l)
+{
+    l->text[l->len < sizeof(l->text) - 1 ? l->len++ : l->len - 1] = '\n';
+    (void)!write(STDERR_FILENO, l->text, l->len);
+}
+
 void stats_print(struct provctx *prov)
 {
     unsigned count = hw_pool_devices(prov->pool);
+    struct line l;
 
     for (unsigned d = 0; d < count; d++) {
         struct hw_stats s;
 
         hw_pool_stats(prov->pool, d, &s);
-        fprintf(stderr, "vcrypto: %s", s.name);
+        begin(&l, s.name);
         for (size_t i = 0; i < COUNT(device_figures); i++)
-            fprintf(stderr, " %s=%" PRIu64, NAME(&device_figures[i]),
-                    at(&s, device_figures[i].offset));
-        fputc('\n', stderr);
+            add(&l, NAME(&device_figures[i]), at(&s, device_figures[i].offset));
+        end(&l);
     }
-    fprintf(stderr, "vcrypto: software total=%" PRIu64, sum_software(prov));
+    begin(&l, "software");
+    add(&l, "total", sum_software(prov));
     for (int i = 0; i < SW_CAUSES; i++)
-        fprintf(stderr, " %s=%" PRIu64, software_figures[i] + sizeof(SOFTWARE) - 1,
-                total_software(prov, i));
-    fputc('\n', stderr);
+        add(&l, software_figures[i] + sizeof(SOFTWARE) - 1, total_software(prov, i));
+    end(&l);
 }
