@@ -281,7 +281,7 @@ static void publish_module(char *folder)
     snprintf(to, sizeof(to), "%s/vcrypto.so", folder);
     in = open(from, O_RDONLY | O_CLOEXEC);
     out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-    if (in < 0 || out < 0 || fstat(in, &st) != 0 ||
+    if (in < 0 || out < 0 || fstat(in, &st) != 0 || fchmod(out, 0755) != 0 ||
         sendfile(out, in, NULL, (size_t)st.st_size) != st.st_size)
         abort();
     close(in);
