@@ -26,7 +26,7 @@ tests=("$@")
     test/pci/{akcipher,akcipher_keys,foreign_driver}
     test/evp
     test/async/{callback,fd,many,resume}
-    test/tls/{harness,keys,matrix,premaster,session}
+    test/tls/{harness,keys,premaster,session}
     test/cli/{enc,probe,speed})
 
 packages=gcc,libc6-dev,make,pkg-config,libssl-dev,libpci-dev,openssl,check

@@ -176,6 +176,8 @@ START_TEST(thousand)
     cfg.timeout_ms = 30000;
     cfg.queue_size = _i & 8 ? 64 : RING;
     cfg.emulator_threads = _i & 8 ? 3 : 1;
+    /* Long enough for the ring to fill. */
+    cfg.emulator_latency_us = _i & 8 ? 200 : 0;
     pool = rig_open(&cfg);
     load_start(&l, 1000);
     for (unsigned round = 0; round < 4; round++) {
