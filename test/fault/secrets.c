@@ -116,7 +116,7 @@ START_TEST(finds)
     n = dumped(h->key);
     ck_assert_uint_ge(n, 1);
     explicit_bzero(plain, 1000);
-    ck_assert_uint_eq(dumped(h->key), n - 1);
+    ck_assert_uint_lt(dumped(h->key), n);
     free(plain);
 }
 END_TEST
