@@ -9,7 +9,8 @@
 # A TEST is what TEST= of `make check` takes; a selection where none is given.
 # The root is made once, by debootstrap, in DIR (build/debian13, or
 # VCRYPTO_DEBIAN13_CACHE), and again for other packages; what was built in it is
-# kept. Needs root, debootstrap, and at first the archive: DEBIAN_MIRROR.
+# kept. Needs root, debootstrap, and at first an archive: debootstrap's own
+# choice, or DEBIAN_MIRROR.
 #
 # The last line is "N passed, N failed".
 set -euo pipefail
@@ -31,7 +32,6 @@ tests=("$@")
 
 packages=gcc,libc6-dev,make,pkg-config,libssl-dev,libpci-dev,openssl,check
 packages+=,libipsec-mb-dev,libcrypto-mb-dev
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 fail() {
@@ -54,7 +54,7 @@ make_root() {
     command -v debootstrap >/dev/null || fail "debootstrap is missing"
     rm -rf "$root" "$root.new"
     debootstrap --variant=minbase --keyring=$keyring --include=$packages trixie "$root.new" \
-        "$mirror" >"$cache/debootstrap.log" 2>&1 || fail "no root, see $cache/debootstrap.log"
+        ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$cache/debootstrap.log" 2>&1 || fail "no root, see $cache/debootstrap.log"
     mkdir "$root.new/vcrypto"
     mv "$root.new" "$root"
     echo "$packages" >"$cache/packages"
