@@ -56,5 +56,7 @@ void support_fill(struct support_random *r, void *buf, size_t len);
 
 /* main's work: runs the suite, returns the exit status. */
 int support_run(Suite *suite);
+/* The same for a program that has nothing to test here: says why. */
+int support_skip(const char *what, const char *why);
 
 #endif
