@@ -92,6 +92,8 @@ start_server() {
         kill -0 $server 2>/dev/null || break
         sleep 0.05
     done
+    # A daemon's parent may have ended since its child was looked for.
+    ! listening "$port" || return 0
     report 1 "$1 starts"
     kill -9 $server 2>/dev/null
     wait $server 2>/dev/null
