@@ -105,22 +105,12 @@ master_and_workers() {
 
 # In the background: it forks when all is loaded, and its parent ends.
 daemon() {
-    local starter
     port=$(free_port)
     start_haproxy lines -D -p "$work/haproxy.pid" || return
-    starter=$server server=$(cat "$work/haproxy.pid")
-    wait "$starter"
-    report $? "daemon: its parent ends"
+    started_daemon "$work/haproxy.pid" "daemon"
     worker=$server
     load_worker "daemon"
-    kill -USR1 "$server"
-    for _ in {1..200}; do
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.05
-    done
-    expect "daemon: it ends" test ! -d "/proc/$server"
-    kill -9 "$server" 2>/dev/null
-    server=
+    stop_daemon USR1 "daemon"
 }
 
 # The whole point: what a handshake costs HAProxy's own thread.

@@ -87,7 +87,7 @@ load_workers() {
 # In the background: it forks when all is loaded, its parent ends, and workers
 # come from the child; a reload makes others.
 daemon_with_workers() {
-    local starter what="daemon with two workers"
+    local what="daemon with two workers"
     port=$(free_port)
     environment=(OPENSSL_CONF="$work/openssl.cnf")
     subject_configuration yes 'sync = offload' 'min_bytes = 0'
@@ -95,21 +95,12 @@ daemon_with_workers() {
         sed -e 's/^daemon off/daemon on/' -e 's/^worker_processes 1/worker_processes 2/' \
             >"$work/nginx.conf"
     start_server "$port" nginx -c "$work/nginx.conf" || return
-    starter=$server server=$(cat "$work/nginx.pid")
-    wait "$starter"
-    report $? "$what: its parent ends"
+    started_daemon "$work/nginx.pid" "$what"
     load_workers "$what"
     kill -HUP "$server"
     sleep 0.5
     load_workers "$what, reloaded"
-    kill -QUIT "$server"
-    for _ in {1..200}; do
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.05
-    done
-    expect "$what: it ends" test ! -d "/proc/$server"
-    kill -9 "$server" 2>/dev/null
-    server=
+    stop_daemon QUIT "$what"
 }
 
 make_certificate rsa

@@ -117,6 +117,32 @@ stop_server() {
     return $((status + ended))
 }
 
+# started_daemon FILE WHAT: $server is the process that FILE names, and its
+# parent ends.
+started_daemon() {
+    local starter=$server _
+    for _ in {1..200}; do
+        [ ! -s "$1" ] || break
+        sleep 0.05
+    done
+    server=$(cat "$1")
+    wait "$starter"
+    report $? "$2: its parent ends"
+}
+
+# stop_daemon SIGNAL WHAT: it is not a child of ours.
+stop_daemon() {
+    local _
+    kill "-$1" "$server"
+    for _ in {1..200}; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    expect "$2: it ends" test ! -d "/proc/$server"
+    kill -9 "$server" 2>/dev/null
+    server=
+}
+
 # descriptors PROCESS
 descriptors() {
     find "/proc/$1/fd" -mindepth 1 -printf x 2>/dev/null | wc -c
