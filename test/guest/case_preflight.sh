@@ -47,13 +47,9 @@ refused 'too little memory to lock' as_user $ROOT 'memlock'
 memlock=65536
 opens 'without root, once told' as_user $ROOT
 
-mkfifo /tmp/hold
-"$T/transport" hold $ROOT </tmp/hold >/tmp/held 2>&1 &
-exec 3>/tmp/hold
-until_true 5 grep -q open /tmp/held
+check 'another process holds it' hold $ROOT
 refused 'open in another process' as_root $ROOT 'another process'
-exec 3>&-
-wait $!
+let_go
 opens 'and then not any more' as_root $ROOT
 
 bind vfio-pci $PAIR0

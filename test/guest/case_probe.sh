@@ -23,18 +23,14 @@ bind vfio-pci $ROOT $PLUG
 chown root "/dev/vfio/$(group_of $ROOT)"
 unbind $PAIR0
 unbind $PAIR1
-mkfifo /tmp/hold
-"$T/transport" hold $PLUG </tmp/hold >/tmp/held 2>&1 &
-exec 3>/tmp/hold
-until_true 5 grep -q open /tmp/held
+check 'another process holds it' hold $PLUG
 probe 0 'a list'
 check 'one is ready' state $ROOT ready
 check 'one is in use' state $PLUG "in use: another process has /dev/vfio/$(group_of $PLUG) open"
 check 'one is bound to nothing, and what to do about it' \
     state $PAIR0 "bound to no driver, not to vfio-pci: driverctl set-override $PAIR0 vfio-pci"
 probe 1 'one that is in use' pci:$PLUG
-exec 3>&-
-wait $!
+let_go
 probe 0 'and then is not' -q pci:$PLUG
 su -s /bin/sh user -c "$T/vcrypto-probe" >/tmp/probe 2>&1
 check 'for somebody else none is ready' [ $? -eq 1 ]

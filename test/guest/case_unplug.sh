@@ -6,18 +6,14 @@
 . "${0%/*}/lib.sh"
 
 bind vfio-pci $PLUG
-mkfifo /tmp/hold
-"$T/transport" hold $PLUG </tmp/hold >/tmp/held 2>&1 &
-exec 3>/tmp/hold
-until_true 5 grep -q open /tmp/held
+check 'another process holds it' hold $PLUG
 unplug
 check 'the request to let go arrives' until_true 20 grep -q 'events 1' /tmp/held
 gone() {
     [ ! -e "$PCI/$PLUG" ]
 }
 check 'the function leaves once it is closed' until_true 10 gone
-exec 3>&-
-wait $!
+let_go
 
 check 'QEMU has it back' until_true 10 unplugged 1
 plug

@@ -89,6 +89,21 @@ until_true() {
     done
 }
 
+# hold ADDRESS: another process opens the function, until let_go, or until the
+# function is asked back. What it says is in /tmp/held, and is of this one only.
+hold() {
+    rm -f /tmp/hold /tmp/held
+    mkfifo /tmp/hold
+    "$T/transport" hold "$1" </tmp/hold >/tmp/held 2>&1 &
+    holder=$!
+    exec 3>/tmp/hold
+    until_true 20 grep -qs open /tmp/held
+}
+let_go() {
+    exec 3>&-
+    wait "$holder"
+}
+
 # monitor COMMAND [ARGUMENTS]: a command of QMP, its arguments in JSON. Answers
 # and events are in /tmp/monitor.log.
 monitor() {
