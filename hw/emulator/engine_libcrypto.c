@@ -8,6 +8,10 @@
  * EVP_CipherInit asks for engines, which waits for the application's
  * configuration to be loaded. When that is what loads vcrypto, its thread is
  * waiting for this one to answer the self test.
+ *
+ * All that may raise errors is marked, for the thread may be the application's:
+ * what goes wrong with one request is not to be found in its queue, where the
+ * next call of libssl takes it for its own.
  */
 #include "emulator/engine_libcrypto.h"
 
@@ -21,6 +25,7 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
 
@@ -213,9 +218,11 @@ static void *libcrypto_start(unsigned workers)
     (void)workers;
     if (lc == NULL)
         return NULL;
+    ERR_set_mark();
     take_shared(lc);
     if (lc->provider != NULL)
         lc->ciphers = OSSL_PROVIDER_query_operation(lc->provider, OSSL_OP_CIPHER, &no_cache);
+    ERR_pop_to_mark();
     if (lc->ciphers == NULL) {
         libcrypto_stop(lc);
         return NULL;
@@ -290,15 +297,11 @@ static int run_symmetric(void *state, struct engine_task *task)
     return st->row->run(st, &task->op);
 }
 
-static void *libcrypto_open(void *engine, const struct engine_key *key)
+static void *open_symmetric(const struct libcrypto *lc, const struct engine_key *key)
 {
-    const struct libcrypto *lc = engine;
     const struct row *row = row_of(key->alg);
-    struct state *st;
+    struct state *st = calloc(1, sizeof(*st));
 
-    if (key->alg->service == VIRTIO_CRYPTO_SERVICE_AKCIPHER)
-        return engine_libcrypto_ak_open(lc->libctx, key);
-    st = calloc(1, sizeof(*st));
     if (st == NULL)
         return NULL;
     st->head.close = close_state;
@@ -315,6 +318,20 @@ static void *libcrypto_open(void *engine, const struct engine_key *key)
         return NULL;
     }
     return st;
+}
+
+static void *libcrypto_open(void *engine, const struct engine_key *key)
+{
+    const struct libcrypto *lc = engine;
+    void *state;
+
+    ERR_set_mark();
+    if (key->alg->service == VIRTIO_CRYPTO_SERVICE_AKCIPHER)
+        state = engine_libcrypto_ak_open(lc->libctx, key);
+    else
+        state = open_symmetric(lc, key);
+    ERR_pop_to_mark();
+    return state;
 }
 
 static void libcrypto_close(void *state)
@@ -337,11 +354,18 @@ static void libcrypto_run(void *engine, unsigned worker, struct engine_task *con
 {
     (void)engine;
     (void)worker;
+    ERR_set_mark();
     for (unsigned i = 0; i < n; i++) {
         struct engine_libcrypto_state *head = tasks[i]->state;
 
         tasks[i]->status = head->run(head, tasks[i]);
+        /* At once: the queue is short, and the mark is lost when it is full. */
+        if (tasks[i]->status != VIRTIO_CRYPTO_OK) {
+            ERR_pop_to_mark();
+            ERR_set_mark();
+        }
     }
+    ERR_pop_to_mark();
 }
 
 /* Thread-local data of libcrypto would else live until the process ends. */

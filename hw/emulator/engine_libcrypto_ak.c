@@ -14,7 +14,6 @@
 
 #include <linux/virtio_crypto.h>
 #include <openssl/core_names.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rsa.h>
@@ -230,18 +229,12 @@ static int run(struct state *st, struct engine_ak_op *op)
 
 static int run_task(void *state, struct engine_task *task)
 {
-    int status;
-
-    ERR_set_mark();
-    status = run(state, &task->ak);
-    ERR_pop_to_mark();
-    return status;
+    return run(state, &task->ak);
 }
 
 void *engine_libcrypto_ak_open(OSSL_LIB_CTX *libctx, const struct engine_key *key)
 {
     struct state *st = calloc(1, sizeof(*st));
-    bool ok;
 
     if (st == NULL)
         return NULL;
@@ -250,11 +243,7 @@ void *engine_libcrypto_ak_open(OSSL_LIB_CTX *libctx, const struct engine_key *ke
     st->libctx = libctx;
     st->ak = key->ak;
     st->rsa = key->alg->number == AKCIPHER_RSA;
-    /* The thread may be the application's: its errors are not ours to make. */
-    ERR_set_mark();
-    ok = make_key(st, key);
-    ERR_pop_to_mark();
-    if (!ok) {
+    if (!make_key(st, key)) {
         close_state(st);
         return NULL;
     }

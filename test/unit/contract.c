@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -249,6 +250,52 @@ START_TEST(no_rsa)
 }
 END_TEST
 
+/* A full batch, which may be served by the thread that submits it, with one
+ * among them whose tag is wrong: its errors are not the caller's, whose own
+ * stay. Where the function has no threads that thread serves all there is. */
+START_TEST(errors_stay_at_home)
+{
+    enum { FULL = 33, FORGED = 0, ROUNDS = 100 };
+    struct hw_config cfg = rig_config("queues:1");
+    struct hw_key *gcm = rig_key(HW_AES_GCM, 16, 1), *ccm = rig_key(HW_AES_CCM, 24, 2);
+    static uint8_t data[FULL][1024];
+    struct hw_request *req[FULL];
+    struct hw_pool *pool;
+
+    cfg.queue_size = 256;
+    cfg.emulator_threads = (unsigned)_i;
+    pool = rig_open(&cfg);
+    for (unsigned i = 0; i < FULL; i++) {
+        req[i] = rig_request(i == FORGED ? ccm : gcm);
+        req[i]->tag_len = 16;
+        rig_fill(req[i], data[i], sizeof(data[i]));
+        req[i]->op = i == FORGED ? HW_DECRYPT : HW_ENCRYPT;
+        /* Sessions are made by the first of them. */
+        if (i <= FORGED + 1)
+            ck_assert_int_eq(rig_do(pool, req[i]), i == FORGED ? -EBADMSG : 0);
+    }
+    for (int round = 1; round <= ROUNDS; round++) {
+        ERR_clear_error();
+        ERR_raise(ERR_LIB_USER, round);
+        for (unsigned i = 0; i < FULL; i++)
+            RIG_UNTIL(hw_request_reusable(req[i]));
+        for (unsigned i = 0; i < FULL; i++)
+            ck_assert_int_eq(hw_submit(pool, req[i], i + 1 != FULL), 0);
+        ck_assert_int_eq(ERR_GET_REASON(ERR_get_error()), round);
+        ck_assert_uint_eq(ERR_peek_error(), 0);
+        for (unsigned i = 0; i < FULL; i++)
+            ck_assert_int_eq(rig_wait(req[i]), i == FORGED ? -EBADMSG : 0);
+    }
+    ck_assert_uint_eq(rig_stats(pool).requests, ROUNDS * FULL + FORGED + 2);
+    ck_assert_uint_eq(rig_stats(pool).completions, ROUNDS * FULL + FORGED + 2);
+    for (unsigned i = 0; i < FULL; i++)
+        hw_request_unref(req[i]);
+    hw_key_unref(gcm);
+    hw_key_unref(ccm);
+    rig_close(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("contract");
@@ -260,6 +307,7 @@ int main(void)
     tcase_add_test(tc, two_queues);
     tcase_add_loop_test(tc, rsa, 0, 2);
     tcase_add_test(tc, no_rsa);
+    tcase_add_loop_test(tc, errors_stay_at_home, 0, 2);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
