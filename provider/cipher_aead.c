@@ -38,13 +38,18 @@ void aead_begin(struct cipher_aead *c, const uint8_t *iv, size_t iv_len)
 }
 
 /* The twin at the start of this message, with the AAD so far. */
-static int stream_start(struct cipher_aead *c)
+static int stream_prepare(struct cipher_aead *c)
 {
     const struct software_cipher *sw = &c->base.alg->software;
     struct twin *t = &c->base.twin;
 
-    if (!twin_restart(t, sw, c->base.key, c->base.encrypting, c->msg_iv, c->msg_iv_len) ||
-        (c->aad_len != 0 && !twin_run(t, sw, NULL, c->aad, c->aad_len)))
+    return twin_restart(t, sw, c->base.key, c->base.encrypting, c->msg_iv, c->msg_iv_len) &&
+           (c->aad_len == 0 || twin_run(t, sw, NULL, c->aad, c->aad_len));
+}
+
+static int stream_start(struct cipher_aead *c)
+{
+    if (!stream_prepare(c))
         return 0;
     c->stage = MESSAGE_STREAM;
     return 1;
@@ -53,7 +58,8 @@ static int stream_start(struct cipher_aead *c)
 /*
  * Brings the twin to where a message stands whose first update the device
  * served. Its input is gone, perhaps overwritten by its output: what the
- * opposite direction makes of the output kept is that input again.
+ * opposite direction makes of the output kept is that input again. A twin that
+ * has not all of it must not go on: it would use keystream twice.
  */
 static int stream_replay(struct cipher_aead *c, const uint8_t *kept, size_t len)
 {
@@ -61,7 +67,7 @@ static int stream_replay(struct cipher_aead *c, const uint8_t *kept, size_t len)
     const struct software_cipher *sw = &c->base.alg->software;
     struct twin back = {.ctx = NULL};
     uint8_t *buf = OPENSSL_malloc(CHUNK);
-    int ok = buf != NULL && stream_start(c) &&
+    int ok = buf != NULL && stream_prepare(c) &&
              twin_restart(&back, sw, c->base.key, !c->base.encrypting, c->msg_iv, c->msg_iv_len);
 
     while (ok && len != 0) {
@@ -71,6 +77,8 @@ static int stream_replay(struct cipher_aead *c, const uint8_t *kept, size_t len)
         kept += n;
         len -= n;
     }
+    if (ok)
+        c->stage = MESSAGE_STREAM;
     twin_free(&back, sw);
     OPENSSL_clear_free(buf, CHUNK);
     return ok;

@@ -303,21 +303,22 @@ static void note_aad(struct cipher_mirror *c, const uint8_t *aad, size_t len)
 }
 
 /* More comes behind what the device has done: the twin goes on, -1, or there
- * must not be more, 0. */
+ * must not be more, 0: then it is not the twin's, which would take it for the
+ * beginning. */
 static int twin_goes_on(struct cipher_mirror *c)
 {
     const void *kept;
     size_t len;
+    bool ok;
 
-    c->stage = MIRROR_TWIN;
     if (rules(c)->one_update)
         return 0;
     c->streams = true;
     kept = offload_kept(c->base.offload, &len);
-    if (kept == NULL || !twin_catches_up(c, twin(c), kept, len))
-        return 0;
+    ok = kept != NULL && twin_catches_up(c, twin(c), kept, len);
+    c->stage = ok ? MIRROR_TWIN : MIRROR_LOST;
     offload_drop(c->base.offload);
-    return -1;
+    return ok ? -1 : 0;
 }
 
 /* 1 or 0: it is done; -1: the twin is to do it. */
@@ -349,6 +350,8 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
 static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
                          size_t len)
 {
+    if (c->stage == MIRROR_LOST)
+        return 0;
     if (c->tls)
         return out == in && in != NULL ? device_record(c, out, outl, len) : -1;
     if (in == NULL) {
@@ -414,6 +417,8 @@ int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t out
         *outl = 0;
         return 1;
     }
+    if (c->stage == MIRROR_LOST)
+        return cipher_fail();
     return software(c)->final(twin(c), out, outl, outsize);
 }
 
@@ -426,7 +431,7 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
 
     if (is_twins(c, out, in))
         return software(c)->cipher(twin(c), out, outl, outsize, in, inl);
-    if (in == NULL && out != NULL && c->stage == MIRROR_SERVED)
+    if (in == NULL && c->stage == MIRROR_SERVED)
         return cipher_mirror_final(vctx, out, outl, outsize);
     rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
     if (record)

@@ -26,8 +26,10 @@ struct cipher_mirror {
      *   OPEN    its data has not come, the twin has its AAD
      *   SERVED  the device did it; the twin has only its AAD
      *   TWIN    the twin has data of it, or the device cannot follow
+     *   LOST    the twin lacks data that the device did: all is refused, for
+     *           the twin would begin again with the same keystream
      */
-    enum { MIRROR_TWIN, MIRROR_OPEN, MIRROR_SERVED } stage;
+    enum { MIRROR_TWIN, MIRROR_OPEN, MIRROR_SERVED, MIRROR_LOST } stage;
     enum software_cause cause; /* TWIN: why, SW_CAUSES: it has been counted */
     bool streams;              /* its messages come in many updates: see aead_data */
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * AES-CCM and ChaCha20-Poly1305, whose rules stay with the default provider:
+ * what becomes of a message that the device has done when more is asked of the
+ * context.
+ */
+#include <check.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+#include <string.h>
+
+#include "support.h"
+
+#define LEN 640
+
+enum { CHACHA, CCM };
+
+static const char *const names[] = {"ChaCha20-Poly1305", "AES-128-CCM"};
+
+#define NAMES (int)(sizeof(names) / sizeof(names[0]))
+
+static struct support s;
+static EVP_CIPHER_CTX *ctx;
+static uint8_t key[32], iv[12], aad[600], plain[LEN], crypted[LEN], tag[16], buf[LEN];
+
+/* What was done since the last call: so many requests, so much in software
+ * because of streaming, nothing else. */
+static void expect(uint64_t want_requests, uint64_t want_streams)
+{
+    static uint64_t requests, streams, total;
+    uint64_t r = support_stat(&s, "vcrypto-requests"),
+             n = support_stat(&s, "vcrypto-software-stream"),
+             t = support_stat(&s, "vcrypto-software-total");
+
+    ck_assert_uint_eq(r - requests, want_requests);
+    ck_assert_uint_eq(n - streams, want_streams);
+    ck_assert_uint_eq(t - total, want_streams);
+    requests = r;
+    streams = n;
+    total = t;
+}
+
+/* A context of its own, keyed, with 16-byte tags. */
+static EVP_CIPHER_CTX *keyed(EVP_CIPHER *cipher, int enc)
+{
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+
+    ck_assert_int_eq(EVP_CipherInit_ex(c, cipher, NULL, NULL, NULL, enc), 1);
+    ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, sizeof(iv), NULL), 1);
+    ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, 16, NULL), 1);
+    ck_assert_int_eq(EVP_CipherInit_ex(c, NULL, NULL, key, NULL, enc), 1);
+    EVP_CIPHER_free(cipher);
+    return c;
+}
+
+static void init(EVP_CIPHER_CTX *c, int enc)
+{
+    ck_assert_int_eq(EVP_CipherInit_ex(c, NULL, NULL, NULL, iv, enc), 1);
+}
+
+static int update(EVP_CIPHER_CTX *c, uint8_t *out, const uint8_t *in, int len)
+{
+    int n = 0, ok = EVP_CipherUpdate(c, out, &n, in, len);
+
+    if (ok == 1)
+        ck_assert_int_eq(n, len);
+    return ok;
+}
+
+static int final(EVP_CIPHER_CTX *c)
+{
+    uint8_t none[16];
+    int n = 0;
+
+    return EVP_CipherFinal_ex(c, none, &n);
+}
+
+static void get_tag(EVP_CIPHER_CTX *c, uint8_t t[16])
+{
+    memset(t, 0, 16);
+    ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, 16, t), 1);
+}
+
+/* Without AAD, by the default provider. */
+static void reference(const char *name)
+{
+    EVP_CIPHER_CTX *c = keyed(support_default(&s, name), 1);
+
+    init(c, 1);
+    ck_assert_int_eq(update(c, crypted, plain, LEN), 1);
+    ck_assert_int_eq(final(c), 1);
+    get_tag(c, tag);
+    EVP_CIPHER_CTX_free(c);
+}
+
+static void set_up(void)
+{
+    struct support_random random = {.state = 17};
+
+    support_load(&s, SUPPORT_ALL_OFFLOAD);
+    support_fill(&random, key, sizeof(key));
+    support_fill(&random, iv, sizeof(iv));
+    support_fill(&random, aad, sizeof(aad));
+    support_fill(&random, plain, sizeof(plain));
+}
+
+static void tear_down(void)
+{
+    EVP_CIPHER_CTX_free(ctx);
+    support_settle(&s, "vcrypto-live-requests", 0);
+    support_settle(&s, "vcrypto-live-dma-bytes", 0);
+    support_settle(&s, "vcrypto-live-keys", 0);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-live-contexts"), 0);
+    support_unload(&s);
+}
+
+static void open_context(int row, int enc)
+{
+    reference(names[row]);
+    ctx = keyed(support_cipher(&s, names[row]), enc);
+}
+
+/* CCM has all data in one update. A second one is refused, and so is a third:
+ * no keystream is used twice. */
+START_TEST(test_ccm_data_again)
+{
+    open_context(CCM, 1);
+    init(ctx, 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_mem_eq(buf, crypted, LEN);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(update(ctx, buf, plain, LEN), 0);
+        ERR_clear_error();
+    }
+    ck_assert_int_eq(final(ctx), 1);
+    get_tag(ctx, buf);
+    ck_assert_mem_eq(buf, tag, 16);
+    expect(1, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("mirror");
+    TCase *tc = tcase_create("mirror");
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, test_ccm_data_again);
+    suite_add_tcase(suite, tc);
+    return support_run(suite);
+}
