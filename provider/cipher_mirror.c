@@ -101,6 +101,7 @@ static void forget_message(struct cipher_mirror *c)
         offload_drop(c->base.offload);
     c->cause = SW_CAUSES;
     c->stage = MIRROR_TWIN;
+    c->ended = false;
     c->aad_len = 0;
     c->total = SIZE_MAX;
 }
@@ -151,9 +152,10 @@ void *cipher_mirror_dupctx(void *vctx)
         return NULL;
     }
     /* A message that allows no more data needs only the tag, which is copied. */
-    if (c->stage == MIRROR_SERVED && !rules(c)->one_update) {
+    if (c->stage == MIRROR_SERVED && !c->ended && !rules(c)->one_update) {
         kept = offload_kept(from->base.offload, &len);
         if (kept == NULL || !twin_catches_up(c, twin(c), kept, len)) {
+            (void)cipher_fail();
             cipher_mirror_freectx(c);
             return NULL;
         }
@@ -311,7 +313,7 @@ static int twin_goes_on(struct cipher_mirror *c)
     size_t len;
     bool ok;
 
-    if (rules(c)->one_update)
+    if (rules(c)->one_update || c->ended)
         return 0;
     c->streams = true;
     kept = offload_kept(c->base.offload, &len);
@@ -414,6 +416,7 @@ int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t out
         /* Made, or found right; it stays served, so that the tag is ours. */
         offload_drop(c->base.offload);
         c->streams = false;
+        c->ended = true;
         *outl = 0;
         return 1;
     }

@@ -140,6 +140,33 @@ START_TEST(test_ccm_data_again)
 }
 END_TEST
 
+/* What is copied of a message that has ended is its tag. */
+START_TEST(test_copy_behind_the_end)
+{
+    EVP_CIPHER_CTX *copy = EVP_CIPHER_CTX_new();
+
+    open_context(_i, 1);
+    init(ctx, 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_int_eq(final(ctx), 1);
+    ck_assert_int_eq(EVP_CIPHER_CTX_copy(copy, ctx), 1);
+    get_tag(copy, buf);
+    ck_assert_mem_eq(buf, tag, 16);
+    get_tag(ctx, buf);
+    ck_assert_mem_eq(buf, tag, 16);
+    expect(1, 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(update(copy, buf, plain, LEN), 0);
+        ERR_clear_error();
+    }
+    init(copy, 1);
+    ck_assert_int_eq(update(copy, buf, plain, LEN), 1);
+    ck_assert_mem_eq(buf, crypted, LEN);
+    expect(1, 0);
+    EVP_CIPHER_CTX_free(copy);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -147,6 +174,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, test_ccm_data_again);
+    tcase_add_loop_test(tc, test_copy_behind_the_end, 0, NAMES);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
