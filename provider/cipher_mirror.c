@@ -137,6 +137,24 @@ static int twin_catches_up(struct cipher_mirror *c, void *to, const uint8_t *kep
     return ok;
 }
 
+/* More comes behind what the device has done: the twin goes on, -1, or there
+ * must not be more, 0: then it is not the twin's, which would take it for the
+ * beginning. */
+static int twin_goes_on(struct cipher_mirror *c)
+{
+    const void *kept;
+    size_t len;
+    bool ok;
+
+    if (rules(c)->one_update || c->ended)
+        return 0;
+    kept = offload_kept(c->base.offload, &len);
+    ok = kept != NULL && twin_catches_up(c, twin(c), kept, len);
+    c->stage = ok ? MIRROR_TWIN : MIRROR_LOST;
+    offload_drop(c->base.offload);
+    return ok ? -1 : 0;
+}
+
 void *cipher_mirror_dupctx(void *vctx)
 {
     struct cipher_mirror *from = vctx;
@@ -164,11 +182,32 @@ void *cipher_mirror_dupctx(void *vctx)
     return c;
 }
 
+/*
+ * Inits without an IV behind what the device has done. The other way: the
+ * message goes on, or not, so that no tag is taken for right that is not. With
+ * a key: it begins again, and is the twin's. CCM wants an IV after either.
+ */
+static void turn_round(struct cipher_mirror *c)
+{
+    if (rules(c)->one_update)
+        c->stage = MIRROR_LOST;
+    else if (!c->ended)
+        (void)twin_goes_on(c);
+}
+
+static void begin_again(struct cipher_mirror *c)
+{
+    offload_drop(c->base.offload);
+    c->stage = rules(c)->one_update ? MIRROR_LOST : MIRROR_TWIN;
+}
+
 static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *key, size_t key_len,
                        const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
     const struct software_cipher *sw = software(c);
 
+    if (c->stage == MIRROR_SERVED && key == NULL && iv == NULL && c->base.encrypting != encrypting)
+        turn_round(c);
     if (!(encrypting ? sw->encrypt_init : sw->decrypt_init)(twin(c), key, key_len, iv, iv_len,
                                                             NULL))
         return 0;
@@ -185,6 +224,8 @@ static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *
             memcpy(c->tls_fixed, iv, iv_len);
         c->cause = direct_message(c->base.prov, c->base.alg, encrypting);
         c->stage = c->cause == SW_CAUSES ? MIRROR_OPEN : MIRROR_TWIN;
+    } else if (c->stage == MIRROR_SERVED && key != NULL) {
+        begin_again(c);
     } else if (c->stage == MIRROR_OPEN && c->aad_len != 0) {
         /* Half a message begun: what the twin makes of this is its own. */
         c->stage = MIRROR_TWIN;
@@ -304,31 +345,16 @@ static void note_aad(struct cipher_mirror *c, const uint8_t *aad, size_t len)
     c->aad_len += len;
 }
 
-/* More comes behind what the device has done: the twin goes on, -1, or there
- * must not be more, 0: then it is not the twin's, which would take it for the
- * beginning. */
-static int twin_goes_on(struct cipher_mirror *c)
-{
-    const void *kept;
-    size_t len;
-    bool ok;
-
-    if (rules(c)->one_update || c->ended)
-        return 0;
-    c->streams = true;
-    kept = offload_kept(c->base.offload, &len);
-    ok = kept != NULL && twin_catches_up(c, twin(c), kept, len);
-    c->stage = ok ? MIRROR_TWIN : MIRROR_LOST;
-    offload_drop(c->base.offload);
-    return ok ? -1 : 0;
-}
-
 /* 1 or 0: it is done; -1: the twin is to do it. */
 static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
                        size_t len)
 {
-    if (c->stage == MIRROR_SERVED)
-        return twin_goes_on(c);
+    if (c->stage == MIRROR_SERVED) {
+        int rc = twin_goes_on(c);
+
+        c->streams = c->streams || rc != 0;
+        return rc;
+    }
     if (c->stage != MIRROR_OPEN)
         return -1;
     c->stage = MIRROR_TWIN;
@@ -412,13 +438,18 @@ int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t out
 {
     struct cipher_mirror *c = vctx;
 
+    /* The next message has one of its own, or one that is set behind its data. */
+    c->tag_given = false;
     if (c->stage == MIRROR_SERVED) {
-        /* Made, or found right; it stays served, so that the tag is ours. */
+        /* Found right once: not for whatever tag has been set since the end. */
+        bool right = c->base.encrypting || rules(c)->one_update || !c->ended;
+
+        /* It stays served, so that the tag is ours. */
         offload_drop(c->base.offload);
         c->streams = false;
         c->ended = true;
         *outl = 0;
-        return 1;
+        return right;
     }
     if (c->stage == MIRROR_LOST)
         return cipher_fail();
@@ -462,18 +493,30 @@ int cipher_mirror_get_ctx_params(void *vctx, OSSL_PARAM params[])
     return params_put_octets(params, OSSL_CIPHER_PARAM_AEAD_TAG, c->tag, p->data_size);
 }
 
+/* 0: the message cannot go on with it. */
+static int note_tag(struct cipher_mirror *c, const OSSL_PARAM *p)
+{
+    bool other = p->data_size != c->tag_len ||
+                 (p->data != NULL && CRYPTO_memcmp(p->data, c->tag, p->data_size) != 0);
+
+    c->tag_len = p->data_size;
+    c->tag_given = p->data != NULL;
+    if (p->data != NULL)
+        memcpy(c->tag, p->data, p->data_size);
+    /* The device has found another one right: the twin judges. CCM has judged
+     * with its data. */
+    return !other || c->stage != MIRROR_SERVED || c->base.encrypting || c->ended ||
+           rules(c)->one_update || twin_goes_on(c) != 0 || cipher_fail();
+}
+
 /* The twin has accepted the parameters: what the device needs is noted. */
-static void note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
+static int note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
 {
     const OSSL_PARAM *p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
     size_t overhead, n;
 
-    if (p != NULL) {
-        c->tag_len = p->data_size;
-        c->tag_given = p->data != NULL;
-        if (p->data != NULL)
-            memcpy(c->tag, p->data, p->data_size);
-    }
+    if (p != NULL && !note_tag(c, p))
+        return 0;
     p = params_find(params, OSSL_CIPHER_PARAM_AEAD_IVLEN);
     if (p != NULL && OSSL_PARAM_get_size_t(p, &n) && n != c->nonce_len) {
         c->nonce_len = n;
@@ -484,7 +527,7 @@ static void note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
         memcpy(c->tls_fixed, p->data, rules(c)->tls_fixed_len);
     p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD);
     if (p == NULL)
-        return;
+        return 1;
     /* In the AAD proper stands the payload's length. */
     memcpy(c->tls_aad, p->data, sizeof(c->tls_aad));
     overhead = rules(c)->tls_explicit_len + (c->base.encrypting ? 0 : c->tag_len);
@@ -493,6 +536,7 @@ static void note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
     c->tls_aad[12] = (uint8_t)n;
     c->tls = true;
     forget_message(c);
+    return 1;
 }
 
 int cipher_mirror_set_ctx_params(void *vctx, const OSSL_PARAM params[])
@@ -504,6 +548,5 @@ int cipher_mirror_set_ctx_params(void *vctx, const OSSL_PARAM params[])
         return 1;
     if (!software(c)->set_ctx_params(twin(c), params))
         return 0;
-    note_params(c, params);
-    return 1;
+    return note_params(c, params);
 }

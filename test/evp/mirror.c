@@ -76,6 +76,11 @@ static int final(EVP_CIPHER_CTX *c)
     return EVP_CipherFinal_ex(c, none, &n);
 }
 
+static void set_tag(EVP_CIPHER_CTX *c, uint8_t *t, int len)
+{
+    ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, len, t), 1);
+}
+
 static void get_tag(EVP_CIPHER_CTX *c, uint8_t t[16])
 {
     memset(t, 0, 16);
@@ -167,6 +172,95 @@ START_TEST(test_copy_behind_the_end)
 }
 END_TEST
 
+static uint8_t *wrong_tag(void)
+{
+    static uint8_t t[16];
+
+    memcpy(t, tag, 16);
+    t[5] ^= 1;
+    return t;
+}
+
+/* One decryption: the tag before the data, another one behind it. NULL: none. */
+static int decrypt(uint8_t *before, uint8_t *behind, int len)
+{
+    init(ctx, 0);
+    if (before != NULL)
+        set_tag(ctx, before, 16);
+    ck_assert_int_eq(update(ctx, buf, crypted, LEN), 1);
+    ck_assert_mem_eq(buf, plain, LEN);
+    if (behind != NULL)
+        set_tag(ctx, behind, len);
+    return final(ctx);
+}
+
+/* The tag that counts is the one that was set last, whatever the device has
+ * been asked about. */
+START_TEST(test_tag_behind_the_data)
+{
+    open_context(CHACHA, 0);
+    ck_assert_int_eq(decrypt(tag, NULL, 0), 1);
+    expect(1, 0);
+    ck_assert_int_eq(decrypt(NULL, wrong_tag(), 16), 0);
+    ck_assert_int_eq(decrypt(NULL, tag, 16), 1);
+    ck_assert_int_eq(decrypt(NULL, wrong_tag(), 16), 0);
+    expect(0, 3);
+    ck_assert_int_eq(decrypt(tag, wrong_tag(), 16), 0);
+    expect(1, 1);
+    ck_assert_int_eq(decrypt(tag, tag, 12), 1);
+    expect(1, 1);
+    ck_assert_int_eq(decrypt(tag, tag, 16), 1);
+    expect(1, 0);
+    ck_assert_int_eq(decrypt(wrong_tag(), tag, 16), 1);
+    expect(1, 1);
+}
+END_TEST
+
+/* One that is set between two messages is the next one's. */
+START_TEST(test_tag_before_the_iv)
+{
+    open_context(_i, 0);
+    for (int i = 0; i < 3; i++) {
+        set_tag(ctx, tag, 16);
+        init(ctx, 0);
+        ck_assert_int_eq(update(ctx, buf, crypted, LEN), 1);
+        ck_assert_int_eq(final(ctx), 1);
+        expect(1, 0);
+    }
+}
+END_TEST
+
+START_TEST(test_end_again)
+{
+    open_context(CHACHA, 0);
+    ck_assert_int_eq(decrypt(tag, NULL, 0), 1);
+    set_tag(ctx, wrong_tag(), 16);
+    ck_assert_int_eq(final(ctx), 0);
+    ck_assert_int_eq(final(ctx), 0);
+}
+END_TEST
+
+/* An encryption that the device has done becomes a decryption, and never one
+ * that takes any tag. */
+START_TEST(test_turned_round)
+{
+    open_context(_i, 1);
+    init(ctx, 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_int_eq(EVP_DecryptInit_ex(ctx, NULL, NULL, NULL, NULL), 1);
+    set_tag(ctx, wrong_tag(), 16);
+    ck_assert_int_eq(final(ctx), 0);
+    ERR_clear_error();
+    ck_assert_int_eq(decrypt(tag, NULL, 0), 1);
+    ck_assert_int_eq(EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, iv), 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_int_eq(final(ctx), 1);
+    ck_assert_int_eq(EVP_DecryptInit_ex(ctx, NULL, NULL, NULL, NULL), 1);
+    set_tag(ctx, wrong_tag(), 16);
+    ck_assert_int_eq(final(ctx), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -175,6 +269,10 @@ int main(void)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, test_ccm_data_again);
     tcase_add_loop_test(tc, test_copy_behind_the_end, 0, NAMES);
+    tcase_add_test(tc, test_tag_behind_the_data);
+    tcase_add_loop_test(tc, test_tag_before_the_iv, 0, NAMES);
+    tcase_add_test(tc, test_end_again);
+    tcase_add_loop_test(tc, test_turned_round, 0, NAMES);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
