@@ -131,14 +131,17 @@ static void answer_due(struct worker *w)
             device_interrupt(w->e, done.taken.queue);
 }
 
-/* The ring is empty: leaves it to the doorbell, unless something came. */
-static void queue_idle(struct service *s, struct emulator_queue *q)
+/* The ring is empty: leaves it to the doorbell, unless something came, which
+ * nobody has been told of then. */
+static bool queue_idle(struct service *s, struct emulator_queue *q)
 {
     uint64_t bit = 1ull << q->index;
 
     atomic_fetch_and(&s->ready, ~bit);
-    if (queue_notify_at(q, 1))
-        atomic_fetch_or(&s->ready, bit);
+    if (!queue_notify_at(q, 1))
+        return false;
+    atomic_fetch_or(&s->ready, bit);
+    return true;
 }
 
 /*
@@ -170,10 +173,9 @@ static void taken_by_thread(struct worker *w, struct emulator_queue *q, unsigned
 
     if (!(atomic_load(&s->ready) & bit))
         atomic_fetch_or(&s->ready, bit);
-    if (left != 0)
+    if (left != 0 ||
+        (atomic_load_explicit(&s->sleepers, memory_order_relaxed) != 0 && queue_idle(s, q)))
         wake_one(s);
-    else if (atomic_load_explicit(&s->sleepers, memory_order_relaxed) != 0)
-        queue_idle(s, q);
 }
 
 static void serve(struct worker *w, struct emulator_queue *q, taken_fn *taken)
@@ -202,6 +204,23 @@ static enum pace_advice look(struct emulator *e, struct emulator_queue *q)
     return advice;
 }
 
+/* Two doorbells may have woken one thread: while it serves one queue, another
+ * that has to be served by now is for the next. */
+static void share_out(struct emulator *e, uint64_t ready)
+{
+    struct service *s = &e->service;
+    uint64_t now;
+
+    if (ready == 0 || atomic_load(&s->sleepers) == 0)
+        return;
+    now = delay_now();
+    for (unsigned i = 0; i < e->nqueues; i++)
+        if ((ready >> i & 1) && (is_control(e, i) || pace_until(&s->paces[i]) <= now)) {
+            wake_one(s);
+            return;
+        }
+}
+
 /* A thread's turn: one batch of one queue. False: there is nothing to do yet. */
 static bool serve_one(struct worker *w)
 {
@@ -216,8 +235,11 @@ static bool serve_one(struct worker *w)
             continue;
         switch (look(e, &e->queues[i])) {
         case PACE_WAIT: break;
-        case PACE_REST: queue_idle(&e->service, &e->queues[i]); break;
-        case PACE_SERVE: serve(w, &e->queues[i], taken_by_thread); return true;
+        case PACE_REST: (void)queue_idle(&e->service, &e->queues[i]); break;
+        case PACE_SERVE:
+            share_out(e, ready & ~(1ull << i));
+            serve(w, &e->queues[i], taken_by_thread);
+            return true;
         }
     }
     return false;
