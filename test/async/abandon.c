@@ -172,16 +172,22 @@ START_TEST(device_done_before)
     atomic_uchar state;
     struct op op;
 
-    scene_open(&scene, "emulator_latency_us = 300\n");
+    scene_open(&scene, "emulator_latency_us = 20000\n");
     for (unsigned i = 0; i < 2 * ORDERS; i++) {
+        double end = seconds_now() + 10;
+
         op_init(&op, &scene, 64, i);
         atomic_store(&state, ALIVE);
         if (i % 2 == 1)
             ASYNC_WAIT_CTX_set_callback(op.wait, call_mortal, &state);
         ck_assert_int_eq(op_step(&op), ASYNC_PAUSE);
-        while (scene_stat(&scene, "completions") != i + 1)
+        while (scene_stat(&scene, "completions") != i + 1 ||
+               (i % 2 == 1 && atomic_load(&calls) != (i + 1) / 2)) {
+            ck_assert(seconds_now() < end);
             sleep_us(50);
-        sleep_us(1000);
+        }
+        if (i % 2 == 0)
+            ck_assert(op_readable(&op, 10000));
         for (unsigned k = 0; k < PARTS; k++)
             end_part(&op, orders[i / 2][k], true, &state);
         scene_settled(&scene);
@@ -372,7 +378,7 @@ START_TEST(cipher_context_in_a_frame)
     double end = seconds_now() + 10;
     struct op op;
 
-    scene_open(&scene, "emulator_latency_us = 2000\n");
+    scene_open(&scene, "emulator_latency_us = 20000\n");
     for (unsigned i = 0; i < 20; i++) {
         op_init(&op, &scene, 64, i);
         op.before = in_a_frame;

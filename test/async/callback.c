@@ -8,7 +8,7 @@
 
 #include "support/scene.h"
 
-#define SLOW "emulator_latency_us = 2000\n"
+#define SLOW "emulator_latency_us = 20000\n"
 
 static struct scene scene;
 

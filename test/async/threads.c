@@ -13,7 +13,7 @@
 
 #include "support/scene.h"
 
-#define SLOW "emulator_latency_us = 2000\n"
+#define SLOW "emulator_latency_us = 20000\n"
 enum { JOBS = 4, CROWD_MAX = 2000 };
 
 static struct scene scene;

@@ -277,7 +277,7 @@ START_TEST(in_jobs)
     unsigned pauses;
 
     support_unload(&s);
-    asym_start(&s, "emulator_latency_us = 2000\n");
+    asym_start(&s, "emulator_latency_us = 20000\n");
     EVP_PKEY_free(w.key);
     w.key = key_of(_i);
     for (uint64_t i = 0; i < 3; i++) {

@@ -217,7 +217,7 @@ START_TEST(test_in_a_job)
 {
     struct support s;
 
-    support_load(&s, "min_bytes = 0\nfallback = no\nemulator_latency_us = 2000\n");
+    support_load(&s, "min_bytes = 0\nfallback = no\nemulator_latency_us = 10000\n");
     check_vector(&s, &vectors[_i], true);
     ck_assert_uint_eq(support_stat(&s, "vcrypto-software-total"), 0);
     support_unload(&s);

@@ -105,9 +105,11 @@ START_TEST(pauses_end_by_descriptor)
     open_link(5, WAKE_FD);
     ck_assert_msg(link_handshake(&l), "%s", l.why);
     ck_assert_uint_ge(l.peer[CLIENT].pauses, 5);
-    /* The early resume after the third pause made the job pause once more. */
+    /* Resumed early after the third pause, the job pauses once more, unless the
+     * wake-up came just before. */
     ck_assert_uint_ge(l.peer[CLIENT].early, 1);
-    ck_assert_uint_eq(sleeper.resumed, 5 + l.peer[CLIENT].early);
+    ck_assert_uint_ge(sleeper.resumed, 5);
+    ck_assert_uint_le(sleeper.resumed, 5 + l.peer[CLIENT].early);
     ck_assert_uint_eq(l.peer[SERVER].pauses, 0);
     ck_assert_msg(link_transfer(&l, &stream_sizes, &stream_sizes), "%s", l.why);
     link_close(&l);

@@ -390,7 +390,7 @@ START_TEST(polling)
     unsigned found = 0;
 
     cfg.timeout_ms = 60000;
-    cfg.emulator_latency_us = 50000;
+    cfg.emulator_latency_us = 300000;
     pool = rig_open(&cfg);
     ck_assert_uint_eq(hw_poll(pool), 0);
     rig_fill(req, buf, sizeof(buf));
