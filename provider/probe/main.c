@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     int c, devices;
 
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
-    while ((c = getopt_long(argc, argv, "qc:h", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "qc:Ch", options, NULL)) != -1) {
         switch (c) {
         case 'q': quick = true; break;
         case 'c': config = optarg; break;

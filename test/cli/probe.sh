@@ -62,7 +62,7 @@ expect "usage" said '^usage: '
 if [ "$san" = thread ]; then
     echo "skip - calibration: ThreadSanitizer holds back the signal that ends a turn"
 else
-    probe --calibrate -q
+    probe -C -q
     ends 0 "thresholds measured, quickly and badly"
     expect "what was measured, as comments" test "$(grep -cE '^# [A-Za-z0-9-]+ +(enc|dec): ' "$work/out")" -eq 36
     expect "one setting" test "$(grep -c '^min_bytes = ' "$work/out")" -eq 1
