@@ -333,10 +333,20 @@ static int device_record(struct cipher_mirror *c, uint8_t *record, size_t *outl,
     return 1;
 }
 
-static void note_aad(struct cipher_mirror *c, const uint8_t *aad, size_t len)
+/*
+ * What comes before the data, and the twin has accepted: AAD, or with NULL the
+ * data's length. In CCM each replaces the AAD there was.
+ */
+static void note_head(struct cipher_mirror *c, const uint8_t *aad, size_t len)
 {
     if (c->stage != MIRROR_OPEN)
         return;
+    if (rules(c)->one_update && (aad == NULL || len != 0))
+        c->aad_len = 0;
+    if (aad == NULL) {
+        c->total = len;
+        return;
+    }
     if (len > MIRROR_AAD_MAX - c->aad_len) {
         c->stage = MIRROR_TWIN;
         return;
@@ -382,18 +392,11 @@ static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, co
         return 0;
     if (c->tls)
         return out == in && in != NULL ? device_record(c, out, outl, len) : -1;
-    if (in == NULL) {
-        if (out == NULL)
-            c->total = len;
+    if (in == NULL)
         return -1;
-    }
-    if (out == NULL) {
-        /* AAD behind data is a mistake, of which the twin makes something. */
-        if (c->stage == MIRROR_SERVED && !rules(c)->one_update)
-            return twin_goes_on(c);
-        note_aad(c, in, len);
-        return -1;
-    }
+    /* AAD behind data is a mistake, of which the twin makes something. */
+    if (out == NULL)
+        return c->stage == MIRROR_SERVED && !rules(c)->one_update ? twin_goes_on(c) : -1;
     return len == 0 ? -1 : mirror_data(c, out, outl, in, len);
 }
 
@@ -409,16 +412,21 @@ static bool is_twins(struct cipher_mirror *c, const uint8_t *out, const uint8_t 
     return true;
 }
 
-DIRECT_NOT int update(struct cipher_mirror *c, uint8_t *out, size_t *outl, size_t outsize,
-                      const uint8_t *in, size_t inl)
+/* by_twin: the twin's function for the same call. */
+DIRECT_NOT int update(struct cipher_mirror *c, OSSL_FUNC_cipher_update_fn *by_twin, uint8_t *out,
+                      size_t *outl, size_t outsize, const uint8_t *in, size_t inl)
 {
     bool record = c->tls;
     int rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
 
-    if (rc < 0)
-        rc = software(c)->update(twin(c), out, outl, outsize, in, inl);
-    else if (rc == 0)
+    if (rc < 0) {
+        rc = by_twin(twin(c), out, outl, outsize, in, inl);
+        /* What it refuses is no part of the message. */
+        if (rc > 0 && out == NULL && !record)
+            note_head(c, in, inl);
+    } else if (rc == 0) {
         rc = cipher_fail();
+    }
     if (record)
         c->tls = false;
     return rc;
@@ -431,7 +439,7 @@ int cipher_mirror_update(void *vctx, unsigned char *out, size_t *outl, size_t ou
 
     if (is_twins(c, out, in))
         return software(c)->update(twin(c), out, outl, outsize, in, inl);
-    return update(c, out, outl, outsize, in, inl);
+    return update(c, software(c)->update, out, outl, outsize, in, inl);
 }
 
 int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
@@ -460,19 +468,12 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
                          const unsigned char *in, size_t inl)
 {
     struct cipher_mirror *c = vctx;
-    bool record = c->tls;
-    int rc;
 
     if (is_twins(c, out, in))
         return software(c)->cipher(twin(c), out, outl, outsize, in, inl);
     if (in == NULL && c->stage == MIRROR_SERVED)
         return cipher_mirror_final(vctx, out, outl, outsize);
-    rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
-    if (record)
-        c->tls = false;
-    if (rc == 0)
-        return cipher_fail();
-    return rc > 0 ? rc : software(c)->cipher(twin(c), out, outl, outsize, in, inl);
+    return update(c, software(c)->cipher, out, outl, outsize, in, inl);
 }
 
 /* A served encryption's tag is ours; everything else the twin knows. */

@@ -261,6 +261,44 @@ START_TEST(test_turned_round)
 }
 END_TEST
 
+/* What comes before a CCM message's data, again and again or in the wrong
+ * order: the device's tag is over what counts, as the default provider's. */
+START_TEST(test_ccm_heads)
+{
+    static const struct {
+        bool is_aad;
+        int len; /* 0: the end of the list; the message's length, or of AAD */
+    } rows[][4] = {
+        {{true, 20}},
+        {{false, LEN}, {true, 20}},
+        {{false, LEN}, {true, 20}, {true, 33}},
+        {{false, LEN}, {true, 20}, {false, LEN}},
+    };
+    EVP_CIPHER_CTX *ref = keyed(support_default(&s, names[CCM]), 1);
+
+    open_context(CCM, 1);
+    for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+        init(ctx, 1);
+        init(ref, 1);
+        for (size_t i = 0; i < 4 && rows[row][i].len != 0; i++) {
+            const uint8_t *in = rows[row][i].is_aad ? aad : NULL;
+
+            ck_assert_int_eq(update(ctx, NULL, in, rows[row][i].len),
+                             update(ref, NULL, in, rows[row][i].len));
+        }
+        ERR_clear_error();
+        ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+        ck_assert_int_eq(update(ref, crypted, plain, LEN), 1);
+        ck_assert_mem_eq(buf, crypted, LEN);
+        get_tag(ctx, buf);
+        get_tag(ref, tag);
+        ck_assert_mem_eq(buf, tag, 16);
+        expect(1, 0);
+    }
+    EVP_CIPHER_CTX_free(ref);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -273,6 +311,7 @@ int main(void)
     tcase_add_loop_test(tc, test_tag_before_the_iv, 0, NAMES);
     tcase_add_test(tc, test_end_again);
     tcase_add_loop_test(tc, test_turned_round, 0, NAMES);
+    tcase_add_test(tc, test_ccm_heads);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
