@@ -27,7 +27,7 @@ static const struct fault {
     {"emulator_fault = status:1:0\n", "vcrypto-software-device-error"},
     {"emulator_fault = bad_id:1\n", "vcrypto-software-total"},
     {"emulator_fault = lose:1\ntimeout_ms = 30\n", "vcrypto-software-total"},
-    {"emulator_fault = late:1:200\ntimeout_ms = 30\n", "vcrypto-software-timeout"},
+    {"emulator_fault = late:1:600\ntimeout_ms = 150\n", "vcrypto-software-timeout"},
 };
 #define FAULTS ((int)(sizeof(faults) / sizeof(faults[0])))
 
