@@ -5,6 +5,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
@@ -355,6 +356,34 @@ static void note_head(struct cipher_mirror *c, const uint8_t *aad, size_t len)
     c->aad_len += len;
 }
 
+/*
+ * CCM's twin has length and AAD of a message that the device did, and would take
+ * the next one's data for its, with its nonce. A message without data takes its
+ * place, whose tag is the end of it. The tag's length may be an older one.
+ */
+static void twin_ends(struct cipher_mirror *c)
+{
+    const struct software_cipher *sw = software(c);
+    uint8_t none[MIRROR_TAG_MAX];
+    size_t done, len = c->tag_len;
+    OSSL_PARAM tag[2] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, none, len),
+        OSSL_PARAM_construct_end(),
+    };
+
+    if (c->total == SIZE_MAX)
+        return;
+    ERR_set_mark();
+    if (sw->encrypt_init(twin(c), NULL, 0, NULL, 0, NULL) &&
+        sw->update(twin(c), NULL, &done, 0, NULL, 0) &&
+        sw->update(twin(c), none, &done, sizeof(none), none, 0))
+        for (len = 4; !sw->get_ctx_params(twin(c), tag) && len <= MIRROR_TAG_MAX; len += 2)
+            tag[0].data_size = len;
+    ERR_pop_to_mark();
+    if (!c->base.encrypting)
+        (void)sw->decrypt_init(twin(c), NULL, 0, NULL, 0, NULL);
+}
+
 /* 1 or 0: it is done; -1: the twin is to do it. */
 static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
                        size_t len)
@@ -373,6 +402,8 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
     switch (device_data(c, out, in, len)) {
     case OFFLOAD_DONE:
         c->stage = MIRROR_SERVED;
+        if (rules(c)->one_update)
+            twin_ends(c);
         *outl = len;
         return 1;
     case OFFLOAD_FAILED: return 0;

@@ -113,6 +113,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     EVP_CIPHER_CTX_free(ctx);
+    ctx = NULL;
     support_settle(&s, "vcrypto-live-requests", 0);
     support_settle(&s, "vcrypto-live-dma-bytes", 0);
     support_settle(&s, "vcrypto-live-keys", 0);
@@ -273,6 +274,7 @@ START_TEST(test_ccm_heads)
         {{false, LEN}, {true, 20}},
         {{false, LEN}, {true, 20}, {true, 33}},
         {{false, LEN}, {true, 20}, {false, LEN}},
+        {{true, 20}, {false, LEN}, {true, 7}},
     };
     EVP_CIPHER_CTX *ref = keyed(support_default(&s, names[CCM]), 1);
 
@@ -299,6 +301,54 @@ START_TEST(test_ccm_heads)
 }
 END_TEST
 
+static const uint8_t *message;
+
+static int announced_message(void *decrypts)
+{
+    init(ctx, decrypts == NULL);
+    if (decrypts != NULL)
+        set_tag(ctx, tag, 16);
+    return update(ctx, NULL, NULL, LEN) == 1 && update(ctx, NULL, aad, 20) == 1 &&
+           update(ctx, buf, message, LEN) == 1;
+}
+
+/* The length and the nonce of a message that the device has done are not the
+ * next one's, which the default provider does. */
+START_TEST(test_ccm_after_the_device)
+{
+    EVP_CIPHER_CTX *ref;
+    uint8_t own[LEN];
+
+    tear_down();
+    support_load(&s, "sync = software\nmin_bytes = 0\n");
+    ref = keyed(support_default(&s, names[CCM]), 1);
+    for (int enc = 1; enc >= 0; enc--) {
+        init(ref, 1);
+        ck_assert_int_eq(update(ref, NULL, NULL, LEN), 1);
+        ck_assert_int_eq(update(ref, NULL, aad, 20), 1);
+        ck_assert_int_eq(update(ref, own, plain, LEN), 1);
+        get_tag(ref, tag);
+        EVP_CIPHER_CTX_free(ctx);
+        ctx = keyed(support_cipher(&s, names[CCM]), enc);
+        message = enc ? plain : own;
+        ck_assert_int_eq(support_in_job(announced_message, enc ? NULL : ctx, NULL), 1);
+        iv[3]++;
+        reference(names[CCM]);
+        init(ctx, enc);
+        if (!enc)
+            set_tag(ctx, tag, 16);
+        ck_assert_int_eq(update(ctx, NULL, aad, 20), 0);
+        ERR_clear_error();
+        ck_assert_int_eq(update(ctx, buf, enc ? plain : crypted, LEN), 1);
+        ck_assert_mem_eq(buf, enc ? crypted : plain, LEN);
+        if (enc)
+            get_tag(ctx, buf);
+        ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), enc ? 1 : 2);
+    }
+    EVP_CIPHER_CTX_free(ref);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -312,6 +362,7 @@ int main(void)
     tcase_add_test(tc, test_end_again);
     tcase_add_loop_test(tc, test_turned_round, 0, NAMES);
     tcase_add_test(tc, test_ccm_heads);
+    tcase_add_test(tc, test_ccm_after_the_device);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
