@@ -10,7 +10,6 @@
 #include <openssl/params.h>
 
 #include "direct.h"
-#include "params.h"
 
 /* RFC 7905: the sequence number, padded in front, over the fixed IV. */
 static void chacha_tls_nonce(struct cipher_mirror *c, uint8_t *record)
@@ -33,7 +32,7 @@ static void ccm_tls_nonce(struct cipher_mirror *c, uint8_t *record)
     c->nonce_len = 12;
 }
 
-static const struct mirror_rules chacha_rules = {
+const struct mirror_rules mirror_chacha = {
     .nonce_min = 12,
     .nonce_max = 12,
     .nonce_default = 12,
@@ -43,7 +42,7 @@ static const struct mirror_rules chacha_rules = {
     .tls_nonce = chacha_tls_nonce,
 };
 
-static const struct mirror_rules ccm_rules = {
+const struct mirror_rules mirror_ccm = {
     .nonce_min = 7,
     .nonce_max = 13,
     .nonce_default = 7,
@@ -54,21 +53,6 @@ static const struct mirror_rules ccm_rules = {
     .tls_nonce = ccm_tls_nonce,
     .iv_offset = 1,
 };
-
-static const struct mirror_rules *rules(const struct cipher_mirror *c)
-{
-    return c->base.alg->info->hw_alg == HW_AES_CCM ? &ccm_rules : &chacha_rules;
-}
-
-static const struct software_cipher *software(const struct cipher_mirror *c)
-{
-    return &c->base.alg->software;
-}
-
-static void *twin(const struct cipher_mirror *c)
-{
-    return c->base.twin.ctx;
-}
 
 void *cipher_mirror_newctx(struct provctx *prov, const struct algorithm *alg)
 {
@@ -81,8 +65,8 @@ void *cipher_mirror_newctx(struct provctx *prov, const struct algorithm *alg)
         cipher_free(&c->base, sizeof(*c));
         return NULL;
     }
-    c->nonce_len = rules(c)->nonce_default;
-    c->tag_len = rules(c)->tag_default;
+    c->nonce_len = mirror_rules(c)->nonce_default;
+    c->tag_len = mirror_rules(c)->tag_default;
     c->total = SIZE_MAX;
     c->cause = SW_CAUSES;
     return c;
@@ -95,8 +79,7 @@ void cipher_mirror_freectx(void *vctx)
     cipher_free(&c->base, sizeof(*c));
 }
 
-/* The message is over, or another begins. */
-static void forget_message(struct cipher_mirror *c)
+void mirror_forget_message(struct cipher_mirror *c)
 {
     if (c->base.offload != NULL)
         offload_drop(c->base.offload);
@@ -115,7 +98,7 @@ static void forget_message(struct cipher_mirror *c)
 static int twin_catches_up(struct cipher_mirror *c, void *to, const uint8_t *kept, size_t len)
 {
     enum { CHUNK = 4096 };
-    const struct software_cipher *sw = software(c);
+    const struct software_cipher *sw = mirror_software(c);
     void *back = sw->newctx(sw->provctx);
     uint8_t *buf = OPENSSL_malloc(CHUNK);
     size_t done;
@@ -138,19 +121,16 @@ static int twin_catches_up(struct cipher_mirror *c, void *to, const uint8_t *kep
     return ok;
 }
 
-/* More comes behind what the device has done: the twin goes on, -1, or there
- * must not be more, 0: then it is not the twin's, which would take it for the
- * beginning. */
-static int twin_goes_on(struct cipher_mirror *c)
+int mirror_twin_goes_on(struct cipher_mirror *c)
 {
     const void *kept;
     size_t len;
     bool ok;
 
-    if (rules(c)->one_update || c->ended)
+    if (mirror_rules(c)->one_update || c->ended)
         return 0;
     kept = offload_kept(c->base.offload, &len);
-    ok = kept != NULL && twin_catches_up(c, twin(c), kept, len);
+    ok = kept != NULL && twin_catches_up(c, mirror_twin(c), kept, len);
     c->stage = ok ? MIRROR_TWIN : MIRROR_LOST;
     offload_drop(c->base.offload);
     return ok ? -1 : 0;
@@ -165,15 +145,15 @@ void *cipher_mirror_dupctx(void *vctx)
 
     if (c == NULL)
         return NULL;
-    c->base.twin.ctx = software(c)->dupctx(twin(from));
+    c->base.twin.ctx = mirror_software(c)->dupctx(mirror_twin(from));
     if (c->base.twin.ctx == NULL) {
         cipher_mirror_freectx(c);
         return NULL;
     }
     /* A message that allows no more data needs only the tag, which is copied. */
-    if (c->stage == MIRROR_SERVED && !c->ended && !rules(c)->one_update) {
+    if (c->stage == MIRROR_SERVED && !c->ended && !mirror_rules(c)->one_update) {
         kept = offload_kept(from->base.offload, &len);
-        if (kept == NULL || !twin_catches_up(c, twin(c), kept, len)) {
+        if (kept == NULL || !twin_catches_up(c, mirror_twin(c), kept, len)) {
             (void)cipher_fail();
             cipher_mirror_freectx(c);
             return NULL;
@@ -190,38 +170,38 @@ void *cipher_mirror_dupctx(void *vctx)
  */
 static void turn_round(struct cipher_mirror *c)
 {
-    if (rules(c)->one_update)
+    if (mirror_rules(c)->one_update)
         c->stage = MIRROR_LOST;
     else if (!c->ended)
-        (void)twin_goes_on(c);
+        (void)mirror_twin_goes_on(c);
 }
 
 static void begin_again(struct cipher_mirror *c)
 {
     offload_drop(c->base.offload);
-    c->stage = rules(c)->one_update ? MIRROR_LOST : MIRROR_TWIN;
+    c->stage = mirror_rules(c)->one_update ? MIRROR_LOST : MIRROR_TWIN;
 }
 
 static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *key, size_t key_len,
                        const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
-    const struct software_cipher *sw = software(c);
+    const struct software_cipher *sw = mirror_software(c);
 
     if (c->stage == MIRROR_SERVED && key == NULL && iv == NULL && c->base.encrypting != encrypting)
         turn_round(c);
-    if (!(encrypting ? sw->encrypt_init : sw->decrypt_init)(twin(c), key, key_len, iv, iv_len,
-                                                            NULL))
+    if (!(encrypting ? sw->encrypt_init : sw->decrypt_init)(mirror_twin(c), key, key_len, iv,
+                                                            iv_len, NULL))
         return 0;
     c->base.encrypting = encrypting;
     if (key != NULL && !cipher_set_key(&c->base, key, key_len))
         return 0;
     if (iv != NULL) {
-        forget_message(c);
+        mirror_forget_message(c);
         /* The twin has taken it, so it is of a length that fits. */
         memcpy(c->nonce, iv, iv_len < MIRROR_NONCE_MAX ? iv_len : MIRROR_NONCE_MAX);
         c->nonce_len = iv_len;
         /* libssl gives ChaCha20's fixed IV in this way. */
-        if (iv_len == rules(c)->tls_fixed_len)
+        if (iv_len == mirror_rules(c)->tls_fixed_len)
             memcpy(c->tls_fixed, iv, iv_len);
         c->cause = direct_message(c->base.prov, c->base.alg, encrypting);
         c->stage = c->cause == SW_CAUSES ? MIRROR_OPEN : MIRROR_TWIN;
@@ -250,12 +230,12 @@ int cipher_mirror_dinit(void *vctx, const unsigned char *key, size_t key_len,
 static struct hw_request *message_request(struct cipher_mirror *c, size_t len)
 {
     const struct hw_limits *l = &c->base.alg->limits;
-    size_t offset = rules(c)->iv_offset;
+    size_t offset = mirror_rules(c)->iv_offset;
     struct hw_request *req;
     uint8_t iv[HW_IV_MAX] = {0};
 
-    if (c->base.key == NULL || c->nonce_len < rules(c)->nonce_min ||
-        c->nonce_len > rules(c)->nonce_max || c->tag_len > HW_TAG_MAX ||
+    if (c->base.key == NULL || c->nonce_len < mirror_rules(c)->nonce_min ||
+        c->nonce_len > mirror_rules(c)->nonce_max || c->tag_len > HW_TAG_MAX ||
         !(c->base.alg->info->tag_lens >> c->tag_len & 1) ||
         (c->base.alg->on_device && (len > l->max_len || c->aad_len > l->max_aad))) {
         stats_software(c->base.prov, SW_UNSUPPORTED);
@@ -297,16 +277,18 @@ static enum offload_result device_data(struct cipher_mirror *c, uint8_t *out, co
     if (!c->base.encrypting)
         memcpy(req->tag, c->tag, c->tag_len);
     set_buffers(req, out, in, len);
-    result = offload_run(c->base.offload, !rules(c)->one_update);
-    if (result == OFFLOAD_DONE && c->base.encrypting)
+    result = offload_run(c->base.offload, !mirror_rules(c)->one_update);
+    if (result == OFFLOAD_DONE && c->base.encrypting) {
         memcpy(c->tag, req->tag, c->tag_len);
+        c->made_len = c->tag_len;
+    }
     return result;
 }
 
 /* A record in place: 1, 0 failed, -1 the twin's. */
 static int device_record(struct cipher_mirror *c, uint8_t *record, size_t *outl, size_t len)
 {
-    size_t head = rules(c)->tls_explicit_len, n;
+    size_t head = mirror_rules(c)->tls_explicit_len, n;
     uint8_t *payload = record + head;
     struct hw_request *req;
 
@@ -314,7 +296,7 @@ static int device_record(struct cipher_mirror *c, uint8_t *record, size_t *outl,
         return -1;
     n = len - head - c->tag_len;
     c->aad_len = 0;
-    rules(c)->tls_nonce(c, record);
+    mirror_rules(c)->tls_nonce(c, record);
     req = message_request(c, n);
     if (req == NULL)
         return -1;
@@ -342,7 +324,7 @@ static void note_head(struct cipher_mirror *c, const uint8_t *aad, size_t len)
 {
     if (c->stage != MIRROR_OPEN)
         return;
-    if (rules(c)->one_update && (aad == NULL || len != 0))
+    if (mirror_rules(c)->one_update && (aad == NULL || len != 0))
         c->aad_len = 0;
     if (aad == NULL) {
         c->total = len;
@@ -363,7 +345,7 @@ static void note_head(struct cipher_mirror *c, const uint8_t *aad, size_t len)
  */
 static void twin_ends(struct cipher_mirror *c)
 {
-    const struct software_cipher *sw = software(c);
+    const struct software_cipher *sw = mirror_software(c);
     uint8_t none[MIRROR_TAG_MAX];
     size_t done, len = c->tag_len;
     OSSL_PARAM tag[2] = {
@@ -374,14 +356,14 @@ static void twin_ends(struct cipher_mirror *c)
     if (c->total == SIZE_MAX)
         return;
     ERR_set_mark();
-    if (sw->encrypt_init(twin(c), NULL, 0, NULL, 0, NULL) &&
-        sw->update(twin(c), NULL, &done, 0, NULL, 0) &&
-        sw->update(twin(c), none, &done, sizeof(none), none, 0))
-        for (len = 4; !sw->get_ctx_params(twin(c), tag) && len <= MIRROR_TAG_MAX; len += 2)
+    if (sw->encrypt_init(mirror_twin(c), NULL, 0, NULL, 0, NULL) &&
+        sw->update(mirror_twin(c), NULL, &done, 0, NULL, 0) &&
+        sw->update(mirror_twin(c), none, &done, sizeof(none), none, 0))
+        for (len = 4; !sw->get_ctx_params(mirror_twin(c), tag) && len <= MIRROR_TAG_MAX; len += 2)
             tag[0].data_size = len;
     ERR_pop_to_mark();
     if (!c->base.encrypting)
-        (void)sw->decrypt_init(twin(c), NULL, 0, NULL, 0, NULL);
+        (void)sw->decrypt_init(mirror_twin(c), NULL, 0, NULL, 0, NULL);
 }
 
 /* 1 or 0: it is done; -1: the twin is to do it. */
@@ -389,7 +371,7 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
                        size_t len)
 {
     if (c->stage == MIRROR_SERVED) {
-        int rc = twin_goes_on(c);
+        int rc = mirror_twin_goes_on(c);
 
         c->streams = c->streams || rc != 0;
         return rc;
@@ -397,12 +379,12 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
     if (c->stage != MIRROR_OPEN)
         return -1;
     c->stage = MIRROR_TWIN;
-    if (rules(c)->one_update && c->total != SIZE_MAX && c->total != len)
+    if (mirror_rules(c)->one_update && c->total != SIZE_MAX && c->total != len)
         return -1;
     switch (device_data(c, out, in, len)) {
     case OFFLOAD_DONE:
         c->stage = MIRROR_SERVED;
-        if (rules(c)->one_update)
+        if (mirror_rules(c)->one_update)
             twin_ends(c);
         *outl = len;
         return 1;
@@ -427,7 +409,8 @@ static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, co
         return -1;
     /* AAD behind data is a mistake, of which the twin makes something. */
     if (out == NULL)
-        return c->stage == MIRROR_SERVED && !rules(c)->one_update ? twin_goes_on(c) : -1;
+        return c->stage == MIRROR_SERVED && !mirror_rules(c)->one_update ? mirror_twin_goes_on(c)
+                                                                         : -1;
     return len == 0 ? -1 : mirror_data(c, out, outl, in, len);
 }
 
@@ -451,7 +434,7 @@ DIRECT_NOT int update(struct cipher_mirror *c, OSSL_FUNC_cipher_update_fn *by_tw
     int rc = outsize < inl ? -1 : mirror_update(c, out, outl, in, inl);
 
     if (rc < 0) {
-        rc = by_twin(twin(c), out, outl, outsize, in, inl);
+        rc = by_twin(mirror_twin(c), out, outl, outsize, in, inl);
         /* What it refuses is no part of the message. */
         if (rc > 0 && out == NULL && !record)
             note_head(c, in, inl);
@@ -469,8 +452,8 @@ int cipher_mirror_update(void *vctx, unsigned char *out, size_t *outl, size_t ou
     struct cipher_mirror *c = vctx;
 
     if (is_twins(c, out, in))
-        return software(c)->update(twin(c), out, outl, outsize, in, inl);
-    return update(c, software(c)->update, out, outl, outsize, in, inl);
+        return mirror_software(c)->update(mirror_twin(c), out, outl, outsize, in, inl);
+    return update(c, mirror_software(c)->update, out, outl, outsize, in, inl);
 }
 
 int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t outsize)
@@ -481,7 +464,7 @@ int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t out
     c->tag_given = false;
     if (c->stage == MIRROR_SERVED) {
         /* Found right once: not for whatever tag has been set since the end. */
-        bool right = c->base.encrypting || rules(c)->one_update || !c->ended;
+        bool right = c->base.encrypting || mirror_rules(c)->one_update || !c->ended;
 
         /* It stays served, so that the tag is ours. */
         offload_drop(c->base.offload);
@@ -492,7 +475,7 @@ int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t out
     }
     if (c->stage == MIRROR_LOST)
         return cipher_fail();
-    return software(c)->final(twin(c), out, outl, outsize);
+    return mirror_software(c)->final(mirror_twin(c), out, outl, outsize);
 }
 
 int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsize,
@@ -501,84 +484,8 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
     struct cipher_mirror *c = vctx;
 
     if (is_twins(c, out, in))
-        return software(c)->cipher(twin(c), out, outl, outsize, in, inl);
+        return mirror_software(c)->cipher(mirror_twin(c), out, outl, outsize, in, inl);
     if (in == NULL && c->stage == MIRROR_SERVED)
         return cipher_mirror_final(vctx, out, outl, outsize);
-    return update(c, software(c)->cipher, out, outl, outsize, in, inl);
-}
-
-/* A served encryption's tag is ours; everything else the twin knows. */
-int cipher_mirror_get_ctx_params(void *vctx, OSSL_PARAM params[])
-{
-    struct cipher_mirror *c = vctx;
-    const OSSL_PARAM *p = NULL;
-
-    /* EVP asks for it with each init. */
-    if (params_only(params, OSSL_CIPHER_PARAM_IVLEN))
-        return params_put_size(params, OSSL_CIPHER_PARAM_IVLEN, c->nonce_len);
-    if (c->stage == MIRROR_SERVED && c->base.encrypting)
-        p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
-    if (p == NULL)
-        return software(c)->get_ctx_params(twin(c), params);
-    if (p->data_size == 0 || p->data_size > c->tag_len)
-        return cipher_fail();
-    return params_put_octets(params, OSSL_CIPHER_PARAM_AEAD_TAG, c->tag, p->data_size);
-}
-
-/* 0: the message cannot go on with it. */
-static int note_tag(struct cipher_mirror *c, const OSSL_PARAM *p)
-{
-    bool other = p->data_size != c->tag_len ||
-                 (p->data != NULL && CRYPTO_memcmp(p->data, c->tag, p->data_size) != 0);
-
-    c->tag_len = p->data_size;
-    c->tag_given = p->data != NULL;
-    if (p->data != NULL)
-        memcpy(c->tag, p->data, p->data_size);
-    /* The device has found another one right: the twin judges. CCM has judged
-     * with its data. */
-    return !other || c->stage != MIRROR_SERVED || c->base.encrypting || c->ended ||
-           rules(c)->one_update || twin_goes_on(c) != 0 || cipher_fail();
-}
-
-/* The twin has accepted the parameters: what the device needs is noted. */
-static int note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
-{
-    const OSSL_PARAM *p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
-    size_t overhead, n;
-
-    if (p != NULL && !note_tag(c, p))
-        return 0;
-    p = params_find(params, OSSL_CIPHER_PARAM_AEAD_IVLEN);
-    if (p != NULL && OSSL_PARAM_get_size_t(p, &n) && n != c->nonce_len) {
-        c->nonce_len = n;
-        c->stage = MIRROR_TWIN;
-    }
-    p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED);
-    if (p != NULL)
-        memcpy(c->tls_fixed, p->data, rules(c)->tls_fixed_len);
-    p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_AAD);
-    if (p == NULL)
-        return 1;
-    /* In the AAD proper stands the payload's length. */
-    memcpy(c->tls_aad, p->data, sizeof(c->tls_aad));
-    overhead = rules(c)->tls_explicit_len + (c->base.encrypting ? 0 : c->tag_len);
-    n = ((size_t)c->tls_aad[11] << 8 | c->tls_aad[12]) - overhead;
-    c->tls_aad[11] = (uint8_t)(n >> 8);
-    c->tls_aad[12] = (uint8_t)n;
-    c->tls = true;
-    forget_message(c);
-    return 1;
-}
-
-int cipher_mirror_set_ctx_params(void *vctx, const OSSL_PARAM params[])
-{
-    struct cipher_mirror *c = vctx;
-
-    /* With each init EVP sets the padding, which these modes ignore. */
-    if (params == NULL || params_only(params, OSSL_CIPHER_PARAM_PADDING))
-        return 1;
-    if (!software(c)->set_ctx_params(twin(c), params))
-        return 0;
-    return note_params(c, params);
+    return update(c, mirror_software(c)->cipher, out, outl, outsize, in, inl);
 }

@@ -40,6 +40,7 @@ struct cipher_mirror {
     size_t aad_len;
     uint8_t tag[MIRROR_TAG_MAX]; /* decryption: expected; SERVED encryption: made */
     size_t tag_len;              /* as last set */
+    size_t made_len;             /* of the one made */
     bool tag_given;              /* its bytes, not only its length */
     size_t total;                /* CCM: data announced, SIZE_MAX: not yet */
 
@@ -61,5 +62,28 @@ struct mirror_rules {
     /* Where the nonce begins in the request's IV field. */
     size_t iv_offset;
 };
+extern const struct mirror_rules mirror_chacha, mirror_ccm;
+
+static inline const struct mirror_rules *mirror_rules(const struct cipher_mirror *c)
+{
+    return c->base.alg->info->hw_alg == HW_AES_CCM ? &mirror_ccm : &mirror_chacha;
+}
+
+static inline const struct software_cipher *mirror_software(const struct cipher_mirror *c)
+{
+    return &c->base.alg->software;
+}
+
+static inline void *mirror_twin(const struct cipher_mirror *c)
+{
+    return c->base.twin.ctx;
+}
+
+/* The message is over, or another begins. */
+void mirror_forget_message(struct cipher_mirror *c);
+/* More comes behind what the device has done: the twin goes on, -1, or there
+ * must not be more, 0: then it is not the twin's, which would take it for the
+ * beginning. */
+int mirror_twin_goes_on(struct cipher_mirror *c);
 
 #endif

@@ -349,6 +349,37 @@ START_TEST(test_ccm_after_the_device)
 }
 END_TEST
 
+/* A tag that the device has made, and what is asked for together with it. */
+START_TEST(test_tag_and_more)
+{
+    size_t tag_len = 0, key_len = 0;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, buf, 16),
+        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_AEAD_TAGLEN, &tag_len),
+        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, &key_len),
+        OSSL_PARAM_END,
+    };
+
+    open_context(_i, 1);
+    init(ctx, 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_int_eq(final(ctx), 1);
+    ck_assert_int_eq(EVP_CIPHER_CTX_get_params(ctx, params), 1);
+    ck_assert_mem_eq(buf, tag, 16);
+    ck_assert_uint_eq(tag_len, 16);
+    ck_assert_uint_eq(key_len, (size_t)EVP_CIPHER_CTX_get_key_length(ctx));
+    for (int i = 0; i < 3; i++)
+        ck_assert(OSSL_PARAM_modified(&params[i]));
+    expect(1, 0);
+    /* Another length for the next message makes no other tag of it. */
+    if (_i == CHACHA) {
+        set_tag(ctx, NULL, 12);
+        get_tag(ctx, buf);
+        ck_assert_mem_eq(buf, tag, 16);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -363,6 +394,7 @@ int main(void)
     tcase_add_loop_test(tc, test_turned_round, 0, NAMES);
     tcase_add_test(tc, test_ccm_heads);
     tcase_add_test(tc, test_ccm_after_the_device);
+    tcase_add_loop_test(tc, test_tag_and_more, 0, NAMES);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
