@@ -179,7 +179,9 @@ static void turn_round(struct cipher_mirror *c)
 static void begin_again(struct cipher_mirror *c)
 {
     offload_drop(c->base.offload);
-    c->stage = mirror_rules(c)->one_update ? MIRROR_LOST : MIRROR_TWIN;
+    mirror_to_twin(c);
+    if (mirror_rules(c)->one_update)
+        c->stage = MIRROR_LOST;
 }
 
 static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *key, size_t key_len,
@@ -209,7 +211,7 @@ static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *
         begin_again(c);
     } else if (c->stage == MIRROR_OPEN && c->aad_len != 0) {
         /* Half a message begun: what the twin makes of this is its own. */
-        c->stage = MIRROR_TWIN;
+        mirror_to_twin(c);
     }
     return cipher_mirror_set_ctx_params(c, params);
 }
@@ -331,7 +333,7 @@ static void note_head(struct cipher_mirror *c, const uint8_t *aad, size_t len)
         return;
     }
     if (len > MIRROR_AAD_MAX - c->aad_len) {
-        c->stage = MIRROR_TWIN;
+        mirror_to_twin(c);
         return;
     }
     memcpy(c->aad + c->aad_len, aad, len);

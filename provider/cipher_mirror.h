@@ -79,6 +79,13 @@ static inline void *mirror_twin(const struct cipher_mirror *c)
     return c->base.twin.ctx;
 }
 
+/* What the device cannot follow. */
+static inline void mirror_to_twin(struct cipher_mirror *c)
+{
+    c->stage = MIRROR_TWIN;
+    c->cause = SW_UNSUPPORTED;
+}
+
 /* The message is over, or another begins. */
 void mirror_forget_message(struct cipher_mirror *c);
 /* More comes behind what the device has done: the twin goes on, -1, or there

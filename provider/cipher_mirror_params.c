@@ -105,7 +105,9 @@ static int note_params(struct cipher_mirror *c, const OSSL_PARAM params[])
     p = params_find(params, OSSL_CIPHER_PARAM_AEAD_IVLEN);
     if (p != NULL && OSSL_PARAM_get_size_t(p, &n) && n != c->nonce_len) {
         c->nonce_len = n;
-        c->stage = MIRROR_TWIN;
+        /* What the device has done stays done. */
+        if (c->stage == MIRROR_OPEN)
+            mirror_to_twin(c);
     }
     p = params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED);
     if (p != NULL)

@@ -380,6 +380,35 @@ START_TEST(test_tag_and_more)
 }
 END_TEST
 
+/* What the device cannot follow is counted, once. */
+START_TEST(test_what_the_device_cannot)
+{
+    uint64_t before;
+
+    open_context(_i, 1);
+    before = support_stat(&s, "vcrypto-software-unsupported");
+    init(ctx, 1);
+    if (_i == CCM)
+        ck_assert_int_eq(update(ctx, NULL, NULL, LEN), 1);
+    ck_assert_int_eq(update(ctx, NULL, aad, sizeof(aad)), 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_mem_eq(buf, crypted, LEN);
+    if (_i == CHACHA)
+        ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_int_eq(final(ctx), 1);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-software-unsupported"), before + 1);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-software-total"), before + 1);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), 0);
+    if (_i == CHACHA)
+        return;
+    /* Another length of the nonce, for which there is none then. */
+    init(ctx, 1);
+    ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, 13, NULL), 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 0);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-software-unsupported"), before + 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -395,6 +424,7 @@ int main(void)
     tcase_add_test(tc, test_ccm_heads);
     tcase_add_test(tc, test_ccm_after_the_device);
     tcase_add_loop_test(tc, test_tag_and_more, 0, NAMES);
+    tcase_add_loop_test(tc, test_what_the_device_cannot, 0, NAMES);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
