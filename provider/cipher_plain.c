@@ -26,15 +26,36 @@ void cipher_plain_freectx(void *vctx)
     cipher_free(&c->base, sizeof(*c));
 }
 
+/* The IV for the next block, wherever it is. Nothing is written: contexts may be
+ * copied, and asked, on several threads at once. */
+static const uint8_t *next_iv(const struct cipher_plain *c)
+{
+    void *at = NULL;
+    OSSL_PARAM iv[2] = {
+        /* A copy can be asked for, too, but libcrypto 3.5 tries a pointer first and
+         * leaves an error in the queue. */
+        OSSL_PARAM_construct_octet_ptr(OSSL_CIPHER_PARAM_UPDATED_IV, &at, 0),
+        OSSL_PARAM_construct_end(),
+    };
+
+    /* Cannot fail: the context is keyed, and the length is the default
+     * provider's own. */
+    if (c->direct == NULL || c->base.alg->info->iv_len == 0 ||
+        !c->base.alg->software.get_ctx_params(c->base.twin.ctx, iv) || at == NULL)
+        return c->iv;
+    return at;
+}
+
 void *cipher_plain_dupctx(void *vctx)
 {
-    struct cipher_plain *from = vctx;
-    struct cipher_plain *c;
+    const struct cipher_plain *from = vctx;
+    struct cipher_plain *c = cipher_dup(&from->base, sizeof(*c));
 
-    cipher_plain_undirect(from);
-    c = cipher_dup(&from->base, sizeof(*c));
-    if (c != NULL)
-        c->tls_mac = NULL; /* it lies in the other's twin */
+    if (c == NULL)
+        return NULL;
+    c->direct = NULL;
+    memcpy(c->iv, next_iv(from), c->base.alg->info->iv_len);
+    c->tls_mac = NULL; /* it lies in the other's twin */
     return c;
 }
 
@@ -76,24 +97,15 @@ void cipher_plain_drop_direct(struct cipher_plain *c)
 
 void cipher_plain_undirect(struct cipher_plain *c)
 {
-    struct twin *t = &c->base.twin;
-    void *at = NULL;
-    OSSL_PARAM iv[2] = {
-        /* A copy can be asked for, too, but libcrypto 3.5 tries a pointer first and
-         * leaves an error in the queue. */
-        OSSL_PARAM_construct_octet_ptr(OSSL_CIPHER_PARAM_UPDATED_IV, &at, 0),
-        OSSL_PARAM_construct_end(),
-    };
+    const uint8_t *iv;
 
     if (c->direct == NULL)
         return;
+    iv = next_iv(c);
     c->direct = NULL;
-    /* Cannot fail: the context is keyed, and the length is the default
-     * provider's own. */
-    if (c->base.alg->info->iv_len != 0 && c->base.alg->software.get_ctx_params(t->ctx, iv) &&
-        at != NULL)
-        memcpy(c->iv, at, c->base.alg->info->iv_len);
-    memcpy(t->iv, c->iv, sizeof(t->iv));
+    if (iv != c->iv)
+        memcpy(c->iv, iv, c->base.alg->info->iv_len);
+    memcpy(c->base.twin.iv, c->iv, sizeof(c->base.twin.iv));
 }
 
 static int plain_init(struct cipher_plain *c, bool encrypting, const uint8_t *key, size_t key_len,
@@ -167,12 +179,13 @@ const OSSL_PARAM *cipher_plain_settable_ctx_params(void *cctx, void *provctx)
 
 int cipher_plain_get_ctx_params(void *vctx, OSSL_PARAM params[])
 {
-    struct cipher_plain *c = vctx;
+    const struct cipher_plain *c = vctx;
     const struct algorithm_info *info = c->base.alg->info;
     OSSL_PARAM *mac = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_TLS_MAC);
 
-    if (params_find(params, OSSL_CIPHER_PARAM_UPDATED_IV) != NULL)
-        cipher_plain_undirect(c);
+    if (params_find(params, OSSL_CIPHER_PARAM_UPDATED_IV) != NULL &&
+        !params_put_octets(params, OSSL_CIPHER_PARAM_UPDATED_IV, next_iv(c), info->iv_len))
+        return 0;
     if (mac != NULL && !OSSL_PARAM_set_octet_ptr(mac, c->tls_mac, c->tls_mac_size)) {
         ERR_raise(ERR_LIB_PROV, PROV_R_FAILED_TO_SET_PARAMETER);
         return 0;
@@ -180,7 +193,6 @@ int cipher_plain_get_ctx_params(void *vctx, OSSL_PARAM params[])
     return params_put_size(params, OSSL_CIPHER_PARAM_IVLEN, info->iv_len) &&
            params_put_uint(params, OSSL_CIPHER_PARAM_PADDING, c->pad) &&
            params_put_octets(params, OSSL_CIPHER_PARAM_IV, c->oiv, info->iv_len) &&
-           params_put_octets(params, OSSL_CIPHER_PARAM_UPDATED_IV, c->iv, info->iv_len) &&
            params_put_uint(params, OSSL_CIPHER_PARAM_NUM, c->num) &&
            params_put_size(params, OSSL_CIPHER_PARAM_KEYLEN, info->key_len);
 }
