@@ -90,7 +90,8 @@ void cipher_plain_go_direct(struct cipher_plain *c)
 
 void cipher_plain_drop_direct(struct cipher_plain *c)
 {
-    if (c->direct != NULL)
+    /* Where there is none, nothing is lost. */
+    if (c->direct != NULL && c->base.alg->info->iv_len != 0)
         c->base.twin.iv_lost = true;
     c->direct = NULL;
 }

@@ -5,7 +5,6 @@
  */
 #include <check.h>
 #include <malloc.h>
-#include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
@@ -14,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support.h"
+#include "support/functions.h"
 
 #define LEN 96
 
@@ -31,37 +30,6 @@ static const char *const divisions[] = {SUPPORT_ALL_OFFLOAD, "sync = software\n"
 #define DIVISIONS (int)(sizeof(divisions) / sizeof(divisions[0]))
 
 static const uint8_t key[64] = {1, 2, 3}, iv[16] = {4, 5, 6}, plain[LEN] = {7, 8, 9};
-
-struct functions {
-    OSSL_FUNC_cipher_newctx_fn *newctx;
-    OSSL_FUNC_cipher_freectx_fn *freectx;
-    OSSL_FUNC_cipher_dupctx_fn *dupctx;
-    OSSL_FUNC_cipher_encrypt_init_fn *einit;
-    OSSL_FUNC_cipher_update_fn *update;
-    OSSL_FUNC_cipher_final_fn *final;
-    OSSL_FUNC_cipher_get_ctx_params_fn *get;
-};
-
-static void take_functions(const struct support *s, const char *name, struct functions *f)
-{
-    int no_cache = 0;
-    const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(s->vcrypto, OSSL_OP_CIPHER, &no_cache);
-
-    while (strncmp(a->algorithm_names, name, strlen(name)) != 0)
-        a++;
-    for (const OSSL_DISPATCH *d = a->implementation; d->function_id != 0; d++) {
-        switch (d->function_id) {
-        case OSSL_FUNC_CIPHER_NEWCTX: f->newctx = OSSL_FUNC_cipher_newctx(d); break;
-        case OSSL_FUNC_CIPHER_FREECTX: f->freectx = OSSL_FUNC_cipher_freectx(d); break;
-        case OSSL_FUNC_CIPHER_DUPCTX: f->dupctx = OSSL_FUNC_cipher_dupctx(d); break;
-        case OSSL_FUNC_CIPHER_ENCRYPT_INIT: f->einit = OSSL_FUNC_cipher_encrypt_init(d); break;
-        case OSSL_FUNC_CIPHER_UPDATE: f->update = OSSL_FUNC_cipher_update(d); break;
-        case OSSL_FUNC_CIPHER_FINAL: f->final = OSSL_FUNC_cipher_final(d); break;
-        case OSSL_FUNC_CIPHER_GET_CTX_PARAMS: f->get = OSSL_FUNC_cipher_get_ctx_params(d); break;
-        default: break;
-        }
-    }
-}
 
 /* The context's own memory stays as it is when it is copied, and asked. */
 static void is_left_alone(const struct functions *f, void *c)
@@ -92,7 +60,7 @@ static void is_left_alone(const struct functions *f, void *c)
 START_TEST(test_source_is_read)
 {
     const char *name = names[_i / DIVISIONS];
-    struct functions f = {0};
+    struct functions f;
     struct support s;
     EVP_CIPHER *cipher;
     uint8_t out[LEN];
@@ -100,7 +68,7 @@ START_TEST(test_source_is_read)
     void *c;
 
     support_load(&s, divisions[_i % DIVISIONS]);
-    take_functions(&s, name, &f);
+    functions_take(&s, name, &f);
     cipher = support_cipher(&s, name);
     c = f.newctx(OSSL_PROVIDER_get0_provider_ctx(s.vcrypto));
     is_left_alone(&f, c);

@@ -2,14 +2,13 @@
 /* Misuse: an error in the queue, and a context that can still be freed and
  * used again. */
 #include <check.h>
-#include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/proverr.h>
 #include <string.h>
 
-#include "support.h"
+#include "support/functions.h"
 
 static struct support s;
 static EVP_CIPHER_CTX *ctx;
@@ -239,35 +238,6 @@ START_TEST(test_parameters)
 END_TEST
 
 /* Below EVP, which sees to buffer sizes itself: the provider's own checks. */
-struct functions {
-    OSSL_FUNC_cipher_newctx_fn *newctx;
-    OSSL_FUNC_cipher_freectx_fn *freectx;
-    OSSL_FUNC_cipher_encrypt_init_fn *einit;
-    OSSL_FUNC_cipher_update_fn *update;
-    OSSL_FUNC_cipher_final_fn *final;
-    OSSL_FUNC_cipher_cipher_fn *cipher;
-};
-
-static void take_functions(const char *name, struct functions *f)
-{
-    int no_cache = 0;
-    const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(s.vcrypto, OSSL_OP_CIPHER, &no_cache);
-
-    while (strncmp(a->algorithm_names, name, strlen(name)) != 0)
-        a++;
-    for (const OSSL_DISPATCH *d = a->implementation; d->function_id != 0; d++) {
-        switch (d->function_id) {
-        case OSSL_FUNC_CIPHER_NEWCTX: f->newctx = OSSL_FUNC_cipher_newctx(d); break;
-        case OSSL_FUNC_CIPHER_FREECTX: f->freectx = OSSL_FUNC_cipher_freectx(d); break;
-        case OSSL_FUNC_CIPHER_ENCRYPT_INIT: f->einit = OSSL_FUNC_cipher_encrypt_init(d); break;
-        case OSSL_FUNC_CIPHER_UPDATE: f->update = OSSL_FUNC_cipher_update(d); break;
-        case OSSL_FUNC_CIPHER_FINAL: f->final = OSSL_FUNC_cipher_final(d); break;
-        case OSSL_FUNC_CIPHER_CIPHER: f->cipher = OSSL_FUNC_cipher_cipher(d); break;
-        default: break;
-        }
-    }
-}
-
 static const struct {
     const char *name;
     size_t key_len, iv_len;
@@ -279,13 +249,11 @@ static const struct {
 
 START_TEST(test_small_buffers)
 {
-    struct functions f = {0};
+    struct functions f;
     size_t n = 99;
     void *c;
 
-    take_functions(rows[_i].name, &f);
-    ck_assert(f.newctx != NULL && f.einit != NULL && f.update != NULL && f.cipher != NULL);
-    ck_assert(f.final != NULL && f.freectx != NULL);
+    functions_take(&s, rows[_i].name, &f);
     c = f.newctx(OSSL_PROVIDER_get0_provider_ctx(s.vcrypto));
     failed_with(f.einit(c, key, rows[_i].key_len + 1, NULL, 0, NULL), PROV_R_INVALID_KEY_LENGTH);
     if (rows[_i].iv_len != 0)
