@@ -76,6 +76,9 @@ void cipher_plain_undirect(struct cipher_plain *c);
 /* The same where the IV is about to be replaced. */
 void cipher_plain_drop_direct(struct cipher_plain *c);
 
+/* Where the twin, which has been used, keeps the IV for its next block. */
+const uint8_t *cipher_plain_twin_iv(const struct cipher_plain *c);
+
 /* Whole blocks, at least one, without buffering or padding (CBC, ECB); out may
  * be in. 0 with an error. */
 int cipher_block_run(struct cipher_plain *c, uint8_t *out, const uint8_t *in, size_t len);

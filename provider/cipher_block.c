@@ -5,9 +5,7 @@
  */
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/params.h>
 #include <openssl/proverr.h>
 
 #include "cipher.h"
@@ -263,16 +261,14 @@ static int partial_block(struct cipher_plain *c, uint8_t *out, const uint8_t *in
 {
     const struct software_cipher *sw = &c->base.alg->software;
     struct twin *t = &c->base.twin;
-    OSSL_PARAM iv[2] = {
-        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_UPDATED_IV, c->iv, sizeof(c->iv)),
-        OSSL_PARAM_construct_end(),
-    };
 
     stats_software(c->base.prov, SW_UNSUPPORTED);
     if (!twin_ready(t, sw, c->base.key, c->base.encrypting, chains(c) ? c->iv : NULL,
                     sizeof(c->iv)) ||
-        !twin_run(t, sw, out, in, inl) || (chains(c) && !sw->get_ctx_params(t->ctx, iv)))
+        !twin_run(t, sw, out, in, inl))
         return cipher_fail();
+    if (chains(c))
+        memcpy(c->iv, cipher_plain_twin_iv(c), sizeof(c->iv));
     memcpy(t->iv, c->iv, sizeof(t->iv));
     return 1;
 }

@@ -26,9 +26,7 @@ void cipher_plain_freectx(void *vctx)
     cipher_free(&c->base, sizeof(*c));
 }
 
-/* The IV for the next block, wherever it is. Nothing is written: contexts may be
- * copied, and asked, on several threads at once. */
-static const uint8_t *next_iv(const struct cipher_plain *c)
+const uint8_t *cipher_plain_twin_iv(const struct cipher_plain *c)
 {
     void *at = NULL;
     OSSL_PARAM iv[2] = {
@@ -38,12 +36,16 @@ static const uint8_t *next_iv(const struct cipher_plain *c)
         OSSL_PARAM_construct_end(),
     };
 
-    /* Cannot fail: the context is keyed, and the length is the default
-     * provider's own. */
-    if (c->direct == NULL || c->base.alg->info->iv_len == 0 ||
-        !c->base.alg->software.get_ctx_params(c->base.twin.ctx, iv) || at == NULL)
-        return c->iv;
-    return at;
+    /* Cannot fail: the twin is keyed, and the length is the default provider's
+     * own. */
+    return c->base.alg->software.get_ctx_params(c->base.twin.ctx, iv) && at != NULL ? at : c->iv;
+}
+
+/* The IV for the next block, wherever it is. Nothing is written: contexts may be
+ * copied, and asked, on several threads at once. */
+static const uint8_t *next_iv(const struct cipher_plain *c)
+{
+    return c->direct == NULL || c->base.alg->info->iv_len == 0 ? c->iv : cipher_plain_twin_iv(c);
 }
 
 void *cipher_plain_dupctx(void *vctx)

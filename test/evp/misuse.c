@@ -271,6 +271,31 @@ START_TEST(test_small_buffers)
 }
 END_TEST
 
+/* Whatever comes of it, it is the default provider's, and no error is left: libssl
+ * would take it for a failure. */
+START_TEST(test_part_of_a_block)
+{
+    EVP_CIPHER_CTX *ref = EVP_CIPHER_CTX_new();
+    EVP_CIPHER *c = support_default(&s, "AES-128-CBC");
+    uint8_t out[2][64] = {{0}};
+
+    init("AES-128-CBC", key, iv, 1);
+    ck_assert_int_eq(EVP_CipherInit_ex(ref, c, NULL, key, iv, 1), 1);
+    for (unsigned len = 16; len > 4; len -= 6) {
+        ck_assert_int_eq(EVP_Cipher(ctx, out[0], buf, len), EVP_Cipher(ref, out[1], buf, len));
+        ck_assert_uint_eq(ERR_peek_error(), 0);
+        ck_assert_mem_eq(out[0], out[1], 64);
+        ck_assert_int_eq(EVP_CIPHER_CTX_get_updated_iv(ctx, out[0], 16), 1);
+        ck_assert_int_eq(EVP_CIPHER_CTX_get_updated_iv(ref, out[1], 16), 1);
+        ck_assert_mem_eq(out[0], out[1], 64);
+        ERR_clear_error();
+    }
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-software-unsupported"), 1);
+    EVP_CIPHER_CTX_free(ref);
+    EVP_CIPHER_free(c);
+}
+END_TEST
+
 START_TEST(test_finalised_twice)
 {
     int n;
@@ -305,6 +330,7 @@ int main(void)
     tcase_add_test(tc, test_gcm_records);
     tcase_add_test(tc, test_parameters);
     tcase_add_loop_test(tc, test_small_buffers, 0, (int)(sizeof(rows) / sizeof(rows[0])));
+    tcase_add_test(tc, test_part_of_a_block);
     tcase_add_test(tc, test_finalised_twice);
     suite_add_tcase(suite, tc);
     return support_run(suite);

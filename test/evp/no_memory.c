@@ -84,10 +84,13 @@ START_TEST(test_no_memory_to_go_on)
     ck_assert_int_eq(EVP_EncryptInit_ex(c, theirs, NULL, key, NULL), 1);
     whole(c, iv, want, plain);
     for (int at = 0; went_on == 0; at++) {
+        uint64_t before = support_stat(&s, "vcrypto-requests");
+
         EVP_CIPHER_CTX_free(c);
         c = EVP_CIPHER_CTX_new();
         ck_assert_int_eq(EVP_EncryptInit_ex(c, ours, NULL, key, iv), 1);
         ck_assert_int_eq(update(c, out, plain, FIRST), 1);
+        ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), before + 1);
         atomic_store(&refuse_from, at);
         went_on = update(c, out + FIRST, plain + FIRST, LEN - FIRST);
         atomic_store(&refuse_from, -1);
@@ -105,7 +108,6 @@ START_TEST(test_no_memory_to_go_on)
         ck_assert_mem_eq(out, want, LEN);
     }
     ck_assert_int_ge(failed, 2);
-    ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), (unsigned)failed + 1);
     EVP_CIPHER_CTX_free(c);
     EVP_CIPHER_free(ours);
     EVP_CIPHER_free(theirs);
