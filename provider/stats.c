@@ -133,9 +133,11 @@ struct stats_block *stats_find_block(struct stats *s)
     return b;
 }
 
+/* Acquire: what a thread had seen opened when it closed it (stats_context_closed)
+ * is in the sum of those opened that is made after that of those closed. */
 static uint64_t get(const _Atomic uint64_t *n)
 {
-    return atomic_load_explicit(n, memory_order_relaxed);
+    return atomic_load_explicit(n, memory_order_acquire);
 }
 
 /* Over all threads: of the counter that lies at this offset in a block. */
@@ -160,9 +162,12 @@ static uint64_t total_opened(const struct provctx *prov)
     return total(&prov->stats, offsetof(struct stats_block, opened));
 }
 
-static uint64_t total_closed(const struct provctx *prov)
+/* Closed first: one that is opened and closed meanwhile would be closed only. */
+static uint64_t count_live(const struct provctx *prov)
 {
-    return total(&prov->stats, offsetof(struct stats_block, closed));
+    uint64_t closed = total(&prov->stats, offsetof(struct stats_block, closed));
+
+    return total_opened(prov) - closed;
 }
 
 void stats_software(struct provctx *prov, enum software_cause cause)
@@ -177,7 +182,11 @@ void stats_context_opened(struct provctx *prov)
 
 void stats_context_closed(struct provctx *prov)
 {
-    stats_add(&stats_block(&prov->stats)->closed);
+    _Atomic uint64_t *n = &stats_block(&prov->stats)->closed;
+
+    /* One writer, as in stats_add. Release: see get. */
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+                          memory_order_release);
 }
 
 static uint64_t sum_software(const struct provctx *prov)
@@ -253,7 +262,7 @@ int stats_get_params(struct provctx *prov, OSSL_PARAM params[])
             return 0;
     return put(params, software_total, sum_software(prov)) &&
            put(params, contexts, total_opened(prov)) &&
-           put(params, live_contexts, total_opened(prov) - total_closed(prov)) &&
+           put(params, live_contexts, count_live(prov)) &&
            put(params, live_waiters, async_live_waiters());
 }
 

@@ -64,8 +64,8 @@ void stats_close(struct stats *s);
  * there was no memory, whose counts may then miss some. */
 struct stats_block *stats_find_block(struct stats *s);
 
-/* Relaxed: each figure stands alone, and nothing is published through one. A
- * thread's own counter has one writer. */
+/* Relaxed: each figure stands alone, but for the contexts closed, and nothing is
+ * published through one. A thread's own counter has one writer. */
 static inline void stats_add(_Atomic uint64_t *n)
 {
     atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
