@@ -36,6 +36,7 @@ struct calibration {
     bool by_cpu;
     double turn; /* seconds */
     unsigned pairs;
+    bool failed; /* a run did */
     char names[ROWS][40];
     unsigned count;
 };
@@ -112,21 +113,24 @@ static bool take_turns(const struct calibration *c, struct side *ours, struct si
     return true;
 }
 
-/* How many times the default provider's rate is vcrypto's; negative: it failed,
- * or the device did not do it. */
-static double compare(const struct calibration *c, const char *name, bool encrypts, size_t len)
+/* How many times the default provider's rate is vcrypto's; negative: the device
+ * did not do it. After a run that failed there must be no other: jobs are left in
+ * operations that are freed here. */
+static double compare(struct calibration *c, const char *name, bool encrypts, size_t len)
 {
     struct side ours = {{NULL}}, theirs = {{NULL}};
     double ratios[PAIRS_MAX] = {0};
     double ratio = -1;
     uint64_t before;
 
+    if (c->failed)
+        return -1;
     if (side_open(&ours, &c->vcrypto, name, encrypts, len) &&
         side_open(&theirs, &c->plain, name, encrypts, len)) {
         /* What work_new did is not counted. */
         before = work_figure(&c->vcrypto, "vcrypto-software-total");
-        if (take_turns(c, &ours, &theirs, ratios) &&
-            work_figure(&c->vcrypto, "vcrypto-software-total") == before) {
+        c->failed = !take_turns(c, &ours, &theirs, ratios);
+        if (!c->failed && work_figure(&c->vcrypto, "vcrypto-software-total") == before) {
             qsort(ratios, c->pairs, sizeof(ratios[0]), by_size);
             ratio = ratios[c->pairs / 2];
         }
@@ -137,7 +141,7 @@ static double compare(const struct calibration *c, const char *name, bool encryp
 }
 
 /* The smallest length from which on the device wins, or NEVER. */
-static void find_length(const struct calibration *c, struct row *r)
+static void find_length(struct calibration *c, struct row *r)
 {
     size_t low = 0, high = LENGTHS - 1;
 
@@ -169,7 +173,8 @@ static void print_row(const struct row *r)
     (void)fflush(stdout);
 }
 
-static void measure(const struct calibration *c, const char *device)
+/* False: a run failed. */
+static bool measure(struct calibration *c, const char *device)
 {
     struct row rows[2 * ROWS];
     unsigned n = 0;
@@ -180,6 +185,11 @@ static void measure(const struct calibration *c, const char *device)
         for (unsigned dir = 0; dir < 2; dir++) {
             rows[n] = (struct row){.name = c->names[i], .encrypts = dir == 0};
             find_length(c, &rows[n]);
+            if (c->failed) {
+                fprintf(stderr, "vcrypto-probe: %s %s failed\n", rows[n].name,
+                        dir == 0 ? "encryption" : "decryption");
+                return false;
+            }
             print_row(&rows[n++]);
         }
     printf("min_bytes = ");
@@ -187,6 +197,7 @@ static void measure(const struct calibration *c, const char *device)
         printf("%s%s:%s:%zu", i != 0 ? ", \\\n    " : "", rows[i].name,
                rows[i].encrypts ? "enc" : "dec", rows[i].min_bytes);
     printf("\n");
+    return true;
 }
 
 /* The device's threads, which do not run yet, stay on it too. */
@@ -226,10 +237,8 @@ int probe_calibrate(const char *device, bool quick)
     c.turn = quick ? 0.002 : 0.02;
     c.pairs = quick ? 1 : PAIRS_MAX;
     take_one_cpu();
-    ok = open_all(&c, device);
-    if (ok) {
-        measure(&c, device);
-    } else {
+    ok = open_all(&c, device) && measure(&c, device);
+    if (!ok) {
         fprintf(stderr, "vcrypto-probe: %s cannot be measured\n", device);
         ERR_print_errors_fp(stderr);
     }

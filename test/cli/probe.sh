@@ -76,6 +76,11 @@ else
     ends 2 "calibrating two devices"
     probe --calibrate pci:0000:ff:1f.7
     ends 1 "calibrating what is not there"
+    # The device's name goes into a configuration file, and more with it.
+    probe --calibrate -q $'emulator\nmin_bytes = 0\nfallback = no\nemulator_fault = error:997\n[other]'
+    ends 1 "calibrating a device that fails, while other jobs wait for it"
+    expect "what has failed" said '^vcrypto-probe: [A-Z0-9-]+ (en|de)cryption failed$'
+    expect "no setting" sh -c "! grep -q '^min_bytes' '$work/out'"
 fi
 
 configure
