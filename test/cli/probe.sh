@@ -80,7 +80,7 @@ else
     probe --calibrate -q $'emulator\nmin_bytes = 0\nfallback = no\nemulator_fault = error:997\n[other]'
     ends 1 "calibrating a device that fails, while other jobs wait for it"
     expect "what has failed" said '^vcrypto-probe: [A-Z0-9-]+ (en|de)cryption failed$'
-    expect "no setting" sh -c "! grep -q '^min_bytes' '$work/out'"
+    expect "no setting" sh -c "! grep -q '^min_bytes = [A-Z]' '$work/out'"
 fi
 
 configure
