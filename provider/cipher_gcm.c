@@ -76,7 +76,8 @@ static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, s
 {
     if (goes_direct(c, encrypting, key, iv))
         return gcm_direct_init(c, encrypting, key, key_len, iv, iv_len, params);
-    c->direct = false;
+    if (c->direct)
+        gcm_direct_leave(c);
     /* A message that another key or direction began cannot go on. */
     if (key != NULL || iv != NULL || c->aead.base.encrypting != encrypting) {
         aead_reset(&c->aead);

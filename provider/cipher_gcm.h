@@ -50,6 +50,8 @@ int gcm_iv_random(struct cipher_gcm *c);
 /* An init while direct, or with which that begins (iv is not NULL then). */
 int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
                     const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[]);
+/* That ends. */
+void gcm_direct_leave(struct cipher_gcm *c);
 int gcm_direct_final(struct cipher_gcm *c, uint8_t *out, size_t *outl, size_t outsize);
 int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[]);
 int gcm_direct_get_params(struct cipher_gcm *c, OSSL_PARAM params[]);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 
 #include "cipher_gcm.h"
 #include "params.h"
@@ -33,6 +34,28 @@ static int give_tag(struct cipher_gcm *c)
            (!c->aead.base.encrypting || sw->encrypt_init(twin, NULL, 0, NULL, 0, NULL));
 }
 
+/* The tag of the last encryption, which goes on being the context's: a next one
+ * shows it until its end, a decryption expects it where none is set. */
+static void take_tag(struct cipher_gcm *c)
+{
+    OSSL_PARAM tag[2] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, c->aead.tag, AEAD_TAG_MAX),
+        OSSL_PARAM_construct_end(),
+    };
+
+    if (!c->aead.base.encrypting || c->aead.tag_len == AEAD_NO_TAG)
+        return;
+    ERR_set_mark();
+    (void)software(c)->get_ctx_params(c->aead.base.twin.ctx, tag);
+    ERR_pop_to_mark();
+}
+
+void gcm_direct_leave(struct cipher_gcm *c)
+{
+    take_tag(c);
+    c->direct = false;
+}
+
 /* The twin has the key already, unless this one is new or the direction is. */
 static int init_twin(struct cipher_gcm *c, const uint8_t *iv, size_t iv_len)
 {
@@ -49,6 +72,8 @@ int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, s
 {
     bool begins = !c->direct;
 
+    if (!begins && !encrypting)
+        take_tag(c);
     c->aead.base.encrypting = encrypting;
     if (key != NULL && !cipher_set_key(&c->aead.base, key, key_len))
         return 0;

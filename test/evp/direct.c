@@ -62,6 +62,127 @@ START_TEST(test_ecb_with_iv)
 }
 END_TEST
 
+/* One call on a context of ours and on one of the default provider's. */
+enum { OURS, THEIRS, SIDES };
+
+static EVP_CIPHER_CTX *pair[SIDES];
+static uint8_t out[SIDES][sizeof(buf)];
+
+struct call {
+    int (*fn)(int side);
+    int enc; /* init */
+};
+
+static struct call call;
+
+static int in_job(void *unused)
+{
+    (void)unused;
+    return call.fn(OURS);
+}
+
+static void same(int (*fn)(int side), bool job)
+{
+    int ok[SIDES];
+
+    call.fn = fn;
+    memset(out, 0, sizeof(out));
+    ok[OURS] = job ? support_in_job(in_job, NULL, NULL) : fn(OURS);
+    ok[THEIRS] = fn(THEIRS);
+    ck_assert_int_eq(ok[OURS], ok[THEIRS]);
+    ck_assert_mem_eq(out[OURS], out[THEIRS], sizeof(buf));
+    ERR_clear_error();
+}
+
+static int do_init(int side)
+{
+    return EVP_CipherInit_ex(pair[side], NULL, NULL, NULL, iv, call.enc);
+}
+
+static int do_update(int side)
+{
+    int n;
+
+    return EVP_CipherUpdate(pair[side], out[side], &n, buf, sizeof(buf));
+}
+
+static int do_final(int side)
+{
+    int n;
+
+    return EVP_CipherFinal_ex(pair[side], out[side], &n);
+}
+
+static int do_get_tag(int side)
+{
+    return EVP_CIPHER_CTX_ctrl(pair[side], EVP_CTRL_AEAD_GET_TAG, 16, out[side]);
+}
+
+static void open_pair(const char *name, int enc)
+{
+    EVP_CIPHER *c[SIDES] = {support_cipher(&s, name), support_default(&s, name)};
+
+    for (int i = 0; i < SIDES; i++) {
+        pair[i] = EVP_CIPHER_CTX_new();
+        ck_assert_int_eq(EVP_CipherInit_ex(pair[i], c[i], NULL, key, NULL, enc), 1);
+        EVP_CIPHER_free(c[i]);
+    }
+}
+
+static void close_pair(void)
+{
+    for (int i = 0; i < SIDES; i++)
+        EVP_CIPHER_CTX_free(pair[i]);
+}
+
+/* A message outside jobs, then one in a job: what is known of the first one's
+ * tag. */
+START_TEST(test_gcm_last_tag)
+{
+    open_pair("AES-128-GCM", 1);
+    for (int round = 0; round < 2; round++) {
+        buf[0] = (uint8_t)round;
+        call.enc = 1;
+        same(do_init, false);
+        same(do_update, false);
+        same(do_final, false);
+        same(do_init, true);
+        same(do_get_tag, true);
+        same(do_update, true);
+        same(do_get_tag, true);
+        same(do_final, true);
+        same(do_get_tag, true);
+    }
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), 2);
+    close_pair();
+}
+END_TEST
+
+/* A decryption in a job for which no tag is set. */
+START_TEST(test_gcm_last_tag_expected)
+{
+    uint8_t plain[sizeof(buf)];
+    bool turned = _i != 0; /* by an init outside the job */
+
+    memcpy(plain, buf, sizeof(buf));
+    open_pair("AES-128-GCM", 1);
+    call.enc = 1;
+    same(do_init, false);
+    same(do_update, false);
+    memcpy(buf, out[OURS], sizeof(buf));
+    same(do_final, false);
+    call.enc = 0;
+    if (turned)
+        same(do_init, false);
+    same(do_init, true);
+    same(do_update, true);
+    ck_assert_mem_eq(out[OURS], plain, sizeof(plain));
+    call.fn = do_final;
+    ck_assert_int_eq(support_in_job(in_job, NULL, NULL), 1);
+    close_pair();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("direct");
@@ -69,6 +190,8 @@ int main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, test_ecb_with_iv);
+    tcase_add_test(tc, test_gcm_last_tag);
+    tcase_add_loop_test(tc, test_gcm_last_tag_expected, 0, 2);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
