@@ -8,6 +8,7 @@
 #include "emulator/akcipher.h"
 #include "emulator/crypto.h"
 #include "emulator/device.h"
+#include "emulator/forks.h"
 
 /*
  * A batch is over when it weighs so much: what no engine does faster in company
@@ -256,11 +257,16 @@ static void serve_control(struct worker *w, struct emulator_queue *q, taken_fn *
 void batch_serve(struct worker *w, struct emulator_queue *q, taken_fn *taken, struct batch *out)
 {
     memset(out, 0, sizeof(*out));
-    /* Odd before the first look at the rings; see service_quiesce. */
-    atomic_fetch_add(&w->turn, 1);
+    /* Odd before the first look at the rings; see service_quiesce. Without
+     * threads there is nobody else to do it later. */
+    while (!forks_begin_turn(w)) {
+        if (w->e->threads != 0)
+            return;
+        forks_pass();
+    }
     if (q->index == w->e->nqueues - 1)
         serve_control(w, q, taken, out);
     else
         serve_data(w, q, taken, out);
-    atomic_fetch_add_explicit(&w->turn, 1, memory_order_release);
+    forks_end_turn(w);
 }

@@ -25,7 +25,8 @@ struct unit;
 struct worker {
     struct emulator *e;
     unsigned index;
-    /* Odd while it may hold pointers into the host's memory. */
+    /* Odd while it may hold pointers into the host's memory, or be inside an
+     * engine. */
     atomic_uint turn;
     atomic_bool claimed; /* a doorbell's: somebody is at work with it */
     pthread_t thread;    /* a service thread's */
@@ -49,7 +50,7 @@ struct ak_buffers *worker_ak_buffers(struct worker *w);
 
 /* What a batch was. */
 struct batch {
-    unsigned n;    /* requests taken; 0: the ring is empty or malformed */
+    unsigned n;    /* requests taken; 0: the ring is empty or malformed, or it is no time */
     unsigned left; /* that were behind them */
     bool gains;    /* some would have gained, or did, by company */
     bool heavy;    /* asymmetric ones among them */
@@ -59,7 +60,7 @@ struct batch {
 typedef void taken_fn(struct worker *w, struct emulator_queue *q, unsigned left);
 
 /* Serves what waits in q: ENGINE_BATCH requests, or fewer where they take long.
- * taken is called where there are any. */
+ * taken is called where there are any. Nothing while the process forks. */
 void batch_serve(struct worker *w, struct emulator_queue *q, taken_fn *taken, struct batch *out);
 
 #endif

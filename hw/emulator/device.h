@@ -10,11 +10,12 @@
  *   ring.c      available and used ring;  chain.c  descriptors
  *   crypto.c, control.c   requests;  akcipher.c  those of asymmetric keys
  *   session.c   keys;  engines.c  which engine;  engine_*.c  computation
+ *   forks.c     nobody computes while the process forks
  *   faults.c    misbehaviour on request
  *
  * Locks, outer first: bus, then one of { a queue's, sessions', delay list's,
- * msix }. Workers never take the bus lock, so that a reset can wait for them
- * while it holds it.
+ * msix, that of forks.c }. Workers never take the bus lock, so that a reset can
+ * wait for them while it holds it.
  */
 #ifndef VCRYPTO_EMULATOR_DEVICE_H
 #define VCRYPTO_EMULATOR_DEVICE_H
@@ -56,6 +57,7 @@
 #define DEVICE_PCI_SPACE 256u
 
 struct emulator {
+    struct emulator *next; /* see forks.h */
     struct emulator_host ops;
     void *host;
     struct faults faults;

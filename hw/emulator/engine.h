@@ -86,6 +86,9 @@ struct engine_ops {
 
     /* Called on a service thread before it ends; may be NULL. */
     void (*thread_end)(void);
+    /* In the child of a fork, where nothing of the engine is used: the parent's
+     * functions are not. May be NULL. */
+    void (*forked)(void);
 };
 
 extern const struct engine_ops engine_libcrypto;

@@ -182,23 +182,59 @@ static const struct row rows[] = {
  * One for the whole process, and never freed: each thread that needed random
  * numbers has a generator in it, which libcrypto ends with the thread. That may
  * be the application's, where it rang the doorbell, and outlive the function.
+ *
+ * A forked child makes its own, and only keeps the parent's.
  */
-static struct {
-    pthread_mutex_t lock;
+struct context {
     OSSL_LIB_CTX *libctx;
     OSSL_PROVIDER *provider;
+    struct context *older; /* the parent's */
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct context *now;
+    bool inherited;
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Lock held. */
+static struct context *own_context(void)
+{
+    struct context *c;
+
+    if (shared.now != NULL && !shared.inherited)
+        return shared.now;
+    c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    c->older = shared.now;
+    shared.now = c;
+    shared.inherited = false;
+    return c;
+}
 
 static void take_shared(struct libcrypto *lc)
 {
+    struct context *c;
+
     pthread_mutex_lock(&shared.lock);
-    if (shared.libctx == NULL)
-        shared.libctx = OSSL_LIB_CTX_new();
-    if (shared.libctx != NULL && shared.provider == NULL)
-        shared.provider = OSSL_PROVIDER_load(shared.libctx, "default");
-    lc->libctx = shared.libctx;
-    lc->provider = shared.provider;
+    c = own_context();
+    if (c != NULL && c->libctx == NULL)
+        c->libctx = OSSL_LIB_CTX_new();
+    if (c != NULL && c->libctx != NULL && c->provider == NULL)
+        c->provider = OSSL_PROVIDER_load(c->libctx, "default");
+    if (c != NULL) {
+        lc->libctx = c->libctx;
+        lc->provider = c->provider;
+    }
     pthread_mutex_unlock(&shared.lock);
+}
+
+/* Nobody held the lock, but for a fork that ran out of patience. */
+static void libcrypto_forked(void)
+{
+    pthread_mutex_init(&shared.lock, NULL);
+    shared.inherited = true;
 }
 
 static void libcrypto_stop(void *engine)
@@ -383,4 +419,5 @@ const struct engine_ops engine_libcrypto = {
     .run = libcrypto_run,
     .close = libcrypto_close,
     .thread_end = libcrypto_thread_end,
+    .forked = libcrypto_forked,
 };

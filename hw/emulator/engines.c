@@ -47,6 +47,13 @@ void engines_thread_end(const struct engines *e)
             engines[i]->thread_end();
 }
 
+void engines_forked(void)
+{
+    for (unsigned i = 0; i < ENGINES; i++)
+        if (engines[i]->forked != NULL)
+            engines[i]->forked();
+}
+
 #define SUBKINDS 8
 /* AES keys of 16, 24 and 32 bytes. */
 #define KEY_STEP 8

@@ -38,6 +38,8 @@ int engines_start(struct engines *e, unsigned workers);
 void engines_stop(struct engines *e);
 /* On a service thread before it ends. */
 void engines_thread_end(const struct engines *e);
+/* In the child of a fork. */
+void engines_forked(void);
 
 void engines_use(const struct engines *e, const struct engine_key *key, struct engine_use *out);
 /* Makes the key ready in libcrypto, whose word on it is the last. */

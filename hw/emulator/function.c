@@ -14,6 +14,7 @@
 #include <linux/virtio_pci.h>
 
 #include "emulator/device.h"
+#include "emulator/forks.h"
 #include "hw.h"
 
 #define VENDOR    0x1af4u
@@ -385,8 +386,12 @@ int emulator_new(const struct emulator_config *cfg, const struct emulator_host *
             snprintf(err->text, sizeof(err->text), "emulator: bad number of queues or queue size");
     }
     if (ret == 0) {
+        forks_lock();
         ret = sessions_init(&e->sessions, first_of(e->faults.sessions, 0, 16384),
                             emulator_workers(e));
+        if (ret == 0)
+            forks_watch(e);
+        forks_unlock();
         if (ret != 0)
             unbuild(e);
     }
@@ -403,7 +408,10 @@ void emulator_free(struct emulator *e)
     pthread_mutex_lock(&e->bus);
     virtio_reset(e);
     pthread_mutex_unlock(&e->bus);
+    forks_lock();
+    forks_forget(e);
     sessions_fini(&e->sessions);
+    forks_unlock();
     unbuild(e);
     free(e);
 }

@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "emulator/device.h"
+#include "emulator/forks.h"
 
 static void futex_wait(atomic_uint *word, unsigned seen, const struct timespec *timeout)
 {
@@ -327,12 +328,15 @@ static void *worker_main(void *arg)
     /* Sleeps with a timeout serve latencies of microseconds. */
     prctl(PR_SET_TIMERSLACK, 1);
     while (!atomic_load_explicit(&s->stop, memory_order_relaxed)) {
+        forks_pass();
         if (!broken(e))
             answer_due(w);
         if (!serve_one(w))
             worker_sleep(w);
     }
+    forks_lock();
     engines_thread_end(&e->sessions.engines);
+    forks_unlock();
     return NULL;
 }
 

@@ -13,6 +13,7 @@
 #include <linux/virtio_ring.h>
 
 #include "emulator/device.h"
+#include "emulator/forks.h"
 
 #define FEATURES_ALWAYS                                                                            \
     (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_ACCESS_PLATFORM |                               \
@@ -322,7 +323,9 @@ void virtio_reset(struct emulator *e)
     service_stop(e);
     for (unsigned i = 0; i < e->nqueues; i++)
         queue_stop(&e->queues[i]);
+    forks_lock();
     sessions_clear(&e->sessions);
+    forks_unlock();
     msix_clear(&e->msix);
     reset_regs(e);
     atomic_store(&e->status, 0);

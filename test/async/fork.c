@@ -407,6 +407,89 @@ START_TEST(beside_working_threads)
 }
 END_TEST
 
+/* A key that is new to the device, and the job that signs with it. */
+struct signer {
+    EVP_PKEY *pkey;
+    EVP_PKEY_CTX *ctx;
+    ASYNC_WAIT_CTX *wait;
+    ASYNC_JOB *job;
+    uint8_t sig[128];
+    size_t len;
+    int ret;
+};
+
+static int sign_main(void *arg)
+{
+    static const uint8_t digest[32] = "signed by a new key";
+    struct signer *s = *(struct signer **)arg;
+
+    return EVP_PKEY_sign(s->ctx, s->sig, &s->len, digest, sizeof(digest));
+}
+
+static void signer_init(struct signer *s, EVP_PKEY *like)
+{
+    memset(s, 0, sizeof(*s));
+    s->len = sizeof(s->sig);
+    s->pkey = EVP_PKEY_dup(like);
+    s->wait = ASYNC_WAIT_CTX_new();
+    MUST(s->pkey != NULL && s->wait != NULL);
+    s->ctx = EVP_PKEY_CTX_new_from_pkey(scene.base.libctx, s->pkey, "provider=vcrypto");
+    MUST(s->ctx != NULL && EVP_PKEY_sign_init(s->ctx) == 1);
+}
+
+static int signer_step(struct signer *s)
+{
+    return ASYNC_start_job(&s->job, s->wait, &s->ret, sign_main, &s, sizeof(s));
+}
+
+static void signer_finish(struct signer *s)
+{
+    while (s->job != NULL && signer_step(s) == ASYNC_PAUSE)
+        sleep_us(50);
+    MUST(s->ret == 1 && s->len == sizeof(s->sig));
+    EVP_PKEY_CTX_free(s->ctx);
+    EVP_PKEY_free(s->pkey);
+    ASYNC_WAIT_CTX_free(s->wait);
+}
+
+/* The device's threads are in the middle of opening keys, which takes locks
+ * that the whole process has but once: the child needs them, too. */
+START_TEST(while_keys_are_opened)
+{
+    enum { KEYS = 4 };
+    struct support_random rnd = {11};
+    unsigned n = rounds(150);
+    struct signer s[KEYS];
+    uint8_t want[128];
+    EVP_PKEY *pkey;
+
+    scene_open(&scene, "emulator_threads = 4\n");
+    pkey = EVP_PKEY_Q_keygen(scene.base.libctx, "provider=default", "RSA", (size_t)1024);
+    ck_assert_ptr_nonnull(pkey);
+    for (unsigned round = 0; round < n; round++) {
+        pid_t pid;
+
+        for (unsigned i = 0; i < KEYS; i++) {
+            signer_init(&s[i], pkey);
+            MUST(signer_step(&s[i]) != ASYNC_ERR);
+        }
+        sleep_us(support_below(&rnd, 400));
+        pid = start_child(one_operation);
+        for (unsigned i = 0; i < KEYS; i++) {
+            signer_finish(&s[i]);
+            /* One key, one digest: one signature. */
+            if (round == 0 && i == 0)
+                memcpy(want, s[i].sig, sizeof(want));
+            MUST(memcmp(s[i].sig, want, sizeof(want)) == 0);
+        }
+        expect_child(pid);
+    }
+    ck_assert_uint_eq(scene_stat(&scene, "requests"), n * KEYS);
+    EVP_PKEY_free(pkey);
+    scene_close(&scene);
+}
+END_TEST
+
 /* In a thread among others that do the same. */
 static void *fork_and_work(void *arg)
 {
@@ -464,6 +547,7 @@ int main(void)
     tcase_add_loop_test(tc, child_frees, 0, 2);
     tcase_add_loop_test(tc, at_any_moment, 0, 2);
     tcase_add_test(tc, beside_working_threads);
+    tcase_add_test(tc, while_keys_are_opened);
     tcase_add_loop_test(tc, from_several_threads, 0, 2);
     suite_add_tcase(suite, tc);
     return support_run(suite);

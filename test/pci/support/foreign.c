@@ -14,6 +14,8 @@ static void *host_dma(void *host, uint64_t iova, size_t len, bool write)
     uint64_t off = iova - FOREIGN_IOVA;
 
     (void)write;
+    if (f->watch != NULL)
+        f->watch(f);
     if (off < FOREIGN_MEMORY && len <= FOREIGN_MEMORY - off)
         return f->mem + off;
     atomic_fetch_add(&f->refused, 1);

@@ -60,7 +60,8 @@ struct fqueue {
 struct foreign {
     struct emulator *e;
     uint8_t *mem;
-    size_t used; /* of mem */
+    size_t used;                      /* of mem */
+    void (*watch)(struct foreign *f); /* NULL, or called whenever memory is asked for */
     atomic_uint refused;
     atomic_uint msi[FOREIGN_VECTORS]; /* messages by data */
     struct region common, notify, isr, device;
