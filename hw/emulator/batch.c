@@ -173,7 +173,7 @@ static void finish(struct worker *w, unsigned from, unsigned to)
 static unsigned serve_part(struct worker *w, const struct taken *t, unsigned n, struct batch *out)
 {
     struct emulator *e = w->e;
-    uint64_t seq;
+    uint64_t seq, begun;
     unsigned m = 0, done = 0, weighs = 0;
     size_t used = 0;
 
@@ -198,7 +198,10 @@ static unsigned serve_part(struct worker *w, const struct taken *t, unsigned n, 
         out->gains = out->gains || (u->session != NULL && u->session->use.fast != 0);
         if (weighs < WEIGHT_MAX && i + 1 < m)
             continue;
+        begun = out->heavy ? delay_now() : 0;
         run(w, done, i + 1);
+        if (out->heavy)
+            out->ns += delay_now() - begun;
         finish(w, done, i + 1);
         done = i + 1;
         w->ak_used = weighs = 0;

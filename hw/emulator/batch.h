@@ -53,7 +53,8 @@ struct batch {
     unsigned n;    /* requests taken; 0: the ring is empty or malformed, or it is no time */
     unsigned left; /* that were behind them */
     bool gains;    /* some would have gained, or did, by company */
-    bool heavy;    /* asymmetric ones among them */
+    bool heavy;    /* asymmetric ones among them: */
+    uint64_t ns;   /* what these took */
 };
 
 /* Requests are out of the ring, and not yet run; left are in it still. */

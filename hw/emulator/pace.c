@@ -3,9 +3,13 @@
 
 #include "emulator/batch.h"
 
-/* How long requests wait for company; so many times, while it comes. */
-#define HOLD_NS  50000u
-#define HOLD_MAX 8
+/* How long requests wait for company; so many times, while it comes. What takes
+ * longer may wait for as long as it takes: a server whose only processor this
+ * is sends one private key's work after the other, with work of its own
+ * between, and half a batch costs as much as a whole one. */
+#define HOLD_NS    50000u
+#define HOLD_LONG  2000000u
+#define HOLD_TIMES 8
 /* Times that nothing has come before the doorbell is trusted with the next. */
 #define IDLE_MAX 4
 /* Fewer than these are a service thread's: there is hardly a gain. */
@@ -24,6 +28,7 @@ void pace_init(struct pace *p)
     SET(p, expect, 1);
     SET(p, here, false);
     SET(p, share, 1);
+    SET(p, hold, HOLD_NS);
     SET(p, until, 0);
     SET(p, taken, 0);
     SET(p, come, 0);
@@ -37,7 +42,7 @@ static enum pace_advice wait_on(struct pace *p, unsigned n, uint16_t taken, uint
 {
     SET(p, taken, taken);
     SET(p, come, (taken + n) & UINT16_MAX);
-    atomic_store(&p->until, now + HOLD_NS);
+    atomic_store(&p->until, now + GET(p, hold));
     return PACE_WAIT;
 }
 
@@ -58,7 +63,7 @@ enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t 
     }
     if (now < atomic_load(&p->until))
         return PACE_WAIT;
-    if (((taken + n) & UINT16_MAX) != GET(p, come) && GET(p, waits) < HOLD_MAX) {
+    if (((taken + n) & UINT16_MAX) != GET(p, come) && GET(p, waits) < HOLD_TIMES) {
         SET(p, waits, GET(p, waits) + 1);
         return wait_on(p, n, taken, now);
     }
@@ -77,6 +82,18 @@ static unsigned at_most(unsigned n, unsigned max)
     return n < max ? n : max;
 }
 
+static unsigned hold(const struct batch *b)
+{
+    return b->ns < HOLD_NS ? HOLD_NS : b->ns > HOLD_LONG ? HOLD_LONG : (unsigned)b->ns;
+}
+
+/* Fewer came than were expected. Those who have work of their own between do
+ * not come at a steady pace: one batch says little. */
+static unsigned lower(const struct batch *b, unsigned expect, unsigned there)
+{
+    return b->heavy ? expect - 1 : there;
+}
+
 void pace_served(struct pace *p, const struct batch *b)
 {
     unsigned max = b->heavy ? HEAVY_MAX : ENGINE_BATCH;
@@ -90,12 +107,13 @@ void pace_served(struct pace *p, const struct batch *b)
     }
     SET(p, here, !b->heavy);
     SET(p, share, max);
+    SET(p, hold, hold(b));
     if (there < expect) {
         /* It had been more, or was tried. */
         if (GET(p, full) == 0)
             SET(p, probe, at_most(GET(p, probe) * 2, PROBE_MAX));
         SET(p, full, 1);
-        SET(p, expect, there);
+        SET(p, expect, lower(b, expect, there));
         return;
     }
     SET(p, full, GET(p, full) + 1);

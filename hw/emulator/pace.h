@@ -18,6 +18,7 @@ struct pace {
     atomic_uint expect; /* serve when so many wait, 1 to ENGINE_BATCH */
     atomic_bool here;   /* by whoever rings the doorbell: it is quick work */
     atomic_uint share;  /* how many a worker takes at once */
+    atomic_uint hold;   /* how long they wait for company at a time, ns */
     /* When a smaller number is served too, ns. Stored before `sleepers` is
      * looked at, and looked at after `sleepers` was stored; see service.c. */
     atomic_uint_fast64_t until;

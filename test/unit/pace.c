@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When the emulator serves a queue: what is expected after which batches, and
+ * how long is waited for it. Time is an argument, so there is no chance in it.
+ */
+#include <check.h>
+
+#include "emulator/batch.h"
+#include "emulator/pace.h"
+#include "support.h"
+
+#define US 1000u
+#define MS 1000000u
+
+static struct pace p;
+static uint16_t taken; /* chains that have left the ring */
+static uint64_t now;
+
+static void set_up(void)
+{
+    pace_init(&p);
+    taken = 0;
+    now = MS;
+}
+
+static enum pace_advice look(unsigned n)
+{
+    return pace_look(&p, n, taken, now);
+}
+
+/* A batch of n, with more behind them; ns is 0 for quick work. */
+static void serve(unsigned n, unsigned left, uint64_t ns)
+{
+    const struct batch b = {.n = n, .left = left, .gains = true, .heavy = ns != 0, .ns = ns};
+
+    taken = (uint16_t)(taken + n);
+    pace_served(&p, &b);
+}
+
+START_TEST(at_first)
+{
+    ck_assert_int_eq(look(0), PACE_REST);
+    ck_assert_int_eq(look(1), PACE_SERVE);
+    ck_assert(!pace_here(&p));
+    ck_assert_uint_eq(pace_share(&p), 1);
+}
+END_TEST
+
+/* Nothing is won by company: nothing waits for it. */
+START_TEST(no_gain)
+{
+    const struct batch b = {.n = 1, .left = 20};
+
+    serve(16, 0, 0);
+    pace_served(&p, &b);
+    ck_assert_uint_eq(pace_expect(&p), 1);
+    ck_assert_uint_eq(pace_share(&p), 1);
+    ck_assert(!pace_here(&p));
+    ck_assert_int_eq(look(1), PACE_SERVE);
+}
+END_TEST
+
+/* A full batch of quick work is the doorbell's; half of one waits 50 us. */
+START_TEST(quick)
+{
+    serve(1, 15, 0);
+    ck_assert_uint_eq(pace_expect(&p), 16);
+    ck_assert_uint_eq(pace_share(&p), 32);
+    ck_assert(pace_here(&p));
+    ck_assert_int_eq(look(8), PACE_WAIT);
+    now += 49 * US;
+    ck_assert_int_eq(look(8), PACE_WAIT);
+    now += 1 * US;
+    ck_assert_int_eq(look(8), PACE_SERVE);
+    /* So many are expected now. */
+    serve(8, 0, 0);
+    ck_assert_uint_eq(pace_expect(&p), 8);
+    serve(2, 0, 0);
+    ck_assert_uint_eq(pace_expect(&p), 2);
+    ck_assert(!pace_here(&p));
+}
+END_TEST
+
+START_TEST(as_many_as_come)
+{
+    serve(1, 100, 0);
+    ck_assert_uint_eq(pace_expect(&p), 32);
+    serve(1, 100, 100 * US);
+    ck_assert_uint_eq(pace_expect(&p), 8);
+    ck_assert_uint_eq(pace_share(&p), 8);
+    ck_assert(!pace_here(&p));
+}
+END_TEST
+
+/* Private keys wait for as long as a batch took, within bounds. */
+START_TEST(as_long_as_it_takes)
+{
+    static const uint64_t took[] = {10 * US, 50 * US, 900 * US, 2 * MS, 30 * MS};
+    static const uint64_t hold[] = {50 * US, 50 * US, 900 * US, 2 * MS, 2 * MS};
+
+    serve(8, 0, took[_i]);
+    ck_assert_int_eq(look(3), PACE_WAIT);
+    now += hold[_i] - 1;
+    ck_assert_int_eq(look(3), PACE_WAIT);
+    now += 1;
+    ck_assert_int_eq(look(3), PACE_SERVE);
+}
+END_TEST
+
+/* While more comes the wait goes on, but not for ever. */
+START_TEST(while_they_come)
+{
+    unsigned n = 1;
+
+    serve(32, 0, 0);
+    ck_assert_int_eq(look(n), PACE_WAIT);
+    do
+        now += 50 * US;
+    while (look(++n) == PACE_WAIT);
+    ck_assert_uint_eq(n, 10);
+}
+END_TEST
+
+/* Private keys: one small batch does not say that there is nobody else, but who
+ * is alone soon waits no longer. */
+START_TEST(alone)
+{
+    serve(8, 0, MS);
+    for (unsigned expect = 7; expect >= 1; expect--) {
+        ck_assert_int_eq(look(1), PACE_WAIT);
+        serve(1, 0, MS);
+        ck_assert_uint_eq(pace_expect(&p), expect);
+    }
+    ck_assert_int_eq(look(1), PACE_SERVE);
+}
+END_TEST
+
+/* Now and then more is tried; rarely, if it never comes. */
+START_TEST(probing)
+{
+    unsigned tries = 0, rounds = 0;
+
+    for (; tries < 4; rounds++) {
+        serve(pace_expect(&p) > 1 ? 1 : pace_expect(&p), 0, 0);
+        tries += pace_expect(&p) > 1;
+    }
+    ck_assert_uint_gt(rounds, 64 + 128 + 256 + 512);
+    ck_assert_uint_lt(rounds, 2 * (64 + 128 + 256 + 512));
+}
+END_TEST
+
+/* The doorbell is trusted again once nothing has come for a while. */
+START_TEST(rest)
+{
+    unsigned waits = 0;
+
+    serve(16, 0, 0);
+    for (; look(0) == PACE_WAIT; waits++)
+        now += 50 * US;
+    ck_assert_uint_eq(waits, 4);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pace");
+    TCase *tc = tcase_create("pace");
+
+    tcase_add_checked_fixture(tc, set_up, NULL);
+    tcase_add_test(tc, at_first);
+    tcase_add_test(tc, no_gain);
+    tcase_add_test(tc, quick);
+    tcase_add_test(tc, as_many_as_come);
+    tcase_add_loop_test(tc, as_long_as_it_takes, 0, 5);
+    tcase_add_test(tc, while_they_come);
+    tcase_add_test(tc, alone);
+    tcase_add_test(tc, probing);
+    tcase_add_test(tc, rest);
+    suite_add_tcase(suite, tc);
+    return support_run(suite);
+}
