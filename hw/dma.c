@@ -19,6 +19,7 @@ static const size_t class_size[DMA_CLASSES] = {1024, 4608, 17408, DMA_BUF_MAX};
 struct dma_free {
     struct dma_free *next;
     uint64_t iova;
+    unsigned part;
 };
 
 #define REGION_BYTES ((size_t)1 << 20)
@@ -79,11 +80,12 @@ struct dma_pool *dma_pool_new(size_t limit)
 
 static void free_batch(struct dma_batch *b)
 {
-    for (unsigned i = 0; i < b->nregions; i++)
-        release_memory(&b->regions[i]);
-    free(b->regions);
-    b->regions = NULL;
-    b->nregions = 0;
+    for (unsigned i = 0; i < b->nparts; i++)
+        if (b->parts[i].mem.va != NULL)
+            release_memory(&b->parts[i].mem);
+    free(b->parts);
+    b->parts = NULL;
+    b->nparts = 0;
 }
 
 /* Nobody else knows it any more. */
@@ -137,8 +139,13 @@ static void put_aside(struct dma_pool *p)
 void dma_pool_detach(struct dma_pool *p)
 {
     pthread_mutex_lock(&p->lock);
-    for (unsigned i = 0; i < p->now.nregions; i++)
-        p->t->ops->dma_unmap(p->t, p->now.regions[i].iova, p->now.regions[i].len);
+    for (unsigned i = 0; i < p->now.nparts; i++) {
+        struct dma_part *part = &p->now.parts[i];
+
+        p->t->ops->dma_unmap(p->t, part->mem.iova, part->mem.len);
+        if (part->out == 0)
+            release_memory(&part->mem);
+    }
     if (p->now.out == 0)
         free_batch(&p->now);
     else
@@ -154,26 +161,29 @@ void dma_pool_detach(struct dma_pool *p)
 /* Lock held. */
 static int grow(struct dma_pool *p, unsigned cls)
 {
-    struct dma_region *more;
+    unsigned part = p->now.nparts;
+    struct dma_part *more;
     struct dma_region r;
     size_t size = class_size[cls];
     int rc;
 
     if (p->total + REGION_BYTES > p->limit)
         return -ENOMEM;
-    more = realloc(p->now.regions, (p->now.nregions + 1) * sizeof(*more));
+    more = realloc(p->now.parts, (part + 1) * sizeof(*more));
     if (more == NULL)
         return -ENOMEM;
-    p->now.regions = more;
+    p->now.parts = more;
     rc = dma_region_alloc(p->t, REGION_BYTES, &r);
     if (rc != 0)
         return rc;
-    p->now.regions[p->now.nregions++] = r;
+    p->now.parts[part] = (struct dma_part){.mem = r};
+    p->now.nparts++;
     p->total += r.len;
     for (size_t off = 0; off + size <= r.len; off += size) {
         struct dma_free *f = (struct dma_free *)((char *)r.va + off);
 
         f->iova = r.iova + off;
+        f->part = part;
         f->next = p->free[cls];
         p->free[cls] = f;
     }
@@ -204,9 +214,11 @@ int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
     f = p->free[cls];
     if (f != NULL) {
         p->free[cls] = f->next;
+        p->now.parts[f->part].out++;
         p->now.out++;
         p->out++;
         out->pool = p;
+        out->part = f->part;
         out->epoch = p->now.epoch;
     }
     pthread_mutex_unlock(&p->lock);
@@ -219,16 +231,19 @@ int dma_buf_get(struct dma_pool *p, size_t len, struct dma_buf *out)
 }
 
 /* Lock held. A buffer of a device that has gone: its memory goes with the last
- * of its time. */
-static void put_gone(struct dma_pool *p, unsigned epoch)
+ * of its region. */
+static void put_gone(struct dma_pool *p, const struct dma_buf *buf)
 {
-    struct dma_batch **at = &p->gone;
+    struct dma_batch **at = &p->gone, *b;
 
-    while (*at != NULL && (*at)->epoch != epoch)
+    while (*at != NULL && (*at)->epoch != buf->epoch)
         at = &(*at)->next;
-    if (*at != NULL && --(*at)->out == 0) {
-        struct dma_batch *b = *at;
-
+    b = *at;
+    if (b == NULL)
+        return;
+    if (--b->parts[buf->part].out == 0)
+        release_memory(&b->parts[buf->part].mem);
+    if (--b->out == 0) {
         *at = b->next;
         free_batch(b);
         free(b);
@@ -247,11 +262,13 @@ void dma_buf_put(struct dma_buf *b, size_t dirty)
     pthread_mutex_lock(&p->lock);
     if (b->epoch == p->now.epoch) {
         f->iova = b->iova;
+        f->part = b->part;
         f->next = p->free[b->cls];
         p->free[b->cls] = f;
+        p->now.parts[b->part].out--;
         p->now.out--;
     } else {
-        put_gone(p, b->epoch);
+        put_gone(p, b);
     }
     p->out--;
     last = p->orphan && p->out == 0;
@@ -281,6 +298,6 @@ bool dma_buf_fits(const struct dma_buf *b, const struct dma_pool *p, size_t len)
 
 bool dma_buf_spare(const struct dma_buf *b)
 {
-    return b->cls < DMA_CLASSES - 1 &&
+    return b->cls < DMA_CLASSES - 1 && dma_buf_current(b) &&
            atomic_load_explicit(&b->pool->out, memory_order_relaxed) <= SPARE_MAX;
 }

@@ -36,13 +36,20 @@ struct dma_buf {
     uint64_t iova;
     struct dma_pool *pool; /* whose it is */
     unsigned epoch;        /* of the pool, when it was given out */
+    unsigned part;         /* which region it was cut from */
     unsigned char cls;
 };
 
-/* Regions of one time of being attached. */
+/* A region that is cut into buffers, all of one size. */
+struct dma_part {
+    struct dma_region mem;
+    unsigned out; /* buffers given out of it */
+};
+
+/* Those of one time of being attached. */
 struct dma_batch {
-    struct dma_region *regions;
-    unsigned nregions, epoch;
+    struct dma_part *parts;
+    unsigned nparts, epoch;
     unsigned out; /* buffers given out of them */
     struct dma_batch *next;
 };
@@ -50,7 +57,7 @@ struct dma_batch {
 /*
  * A pool outlives the device's coming and going, and buffers outlive the pool's
  * owner: those that are out when the device goes stay readable until they are
- * put back.
+ * put back. They keep no more than the regions that they were cut from.
  */
 struct dma_pool {
     pthread_mutex_t lock;
@@ -87,8 +94,8 @@ bool dma_buf_current(const struct dma_buf *b);
 /* Whether b is what dma_buf_get would give for len bytes: of the device's
  * present time, and of that size. */
 bool dma_buf_fits(const struct dma_buf *b, const struct dma_pool *p, size_t len);
-/* Whether there is so much that who will soon want a buffer again may keep b,
- * which spares two locks. */
+/* Whether who will soon want a buffer again may keep b, which spares two locks:
+ * its device is there still, and there is so much of it. */
 bool dma_buf_spare(const struct dma_buf *b);
 
 #endif
