@@ -54,8 +54,6 @@ static bool is_fresh(const struct cipher_gcm *c)
 static bool goes_direct(struct cipher_gcm *c, bool encrypting, const uint8_t *key,
                         const uint8_t *iv)
 {
-    enum software_cause cause;
-
     c->counted = false;
     /* Something stays as it is: so does this. */
     if (c->direct && (iv == NULL || c->direct_tls))
@@ -63,12 +61,30 @@ static bool goes_direct(struct cipher_gcm *c, bool encrypting, const uint8_t *ke
     if (iv == NULL ? key == NULL || !is_fresh(c)
                    : c->iv_gen || c->tls_aad_set || (key == NULL && c->aead.base.key == NULL))
         return false;
-    cause = direct_message(c->aead.base.prov, c->aead.base.alg, encrypting);
-    /* That there is no job now says nothing about the message to come. */
-    if (cause == SW_CAUSES || (iv == NULL && cause != SW_SMALL))
-        return false;
+    /* Like the last, until AAD or data tell. */
+    if (c->direct)
+        return true;
+    c->cause = SW_SMALL;
+    return direct_never(c->aead.base.alg, encrypting);
+}
+
+/* The message begins. That there was no job before said nothing about it. */
+DIRECT_NOT void decide(struct cipher_gcm *c)
+{
+    enum software_cause cause =
+        direct_message(c->aead.base.prov, c->aead.base.alg, c->aead.base.encrypting);
+
+    c->undecided = false;
+    if (cause == SW_CAUSES) {
+        if (c->direct)
+            gcm_direct_leave(c);
+        return;
+    }
     c->cause = cause;
-    return true;
+    /* Where it cannot begin the message goes its way, which ends in software. */
+    if (!c->direct && c->aead.base.key != NULL && c->iv_state == IV_SET && !c->iv_gen &&
+        !c->tls_aad_set)
+        (void)gcm_direct_begin(c, c->iv, c->iv_len);
 }
 
 static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
@@ -76,8 +92,6 @@ static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, s
 {
     if (goes_direct(c, encrypting, key, iv))
         return gcm_direct_init(c, encrypting, key, key_len, iv, iv_len, params);
-    if (c->direct)
-        gcm_direct_leave(c);
     /* A message that another key or direction began cannot go on. */
     if (key != NULL || iv != NULL || c->aead.base.encrypting != encrypting) {
         aead_reset(&c->aead);
@@ -93,6 +107,7 @@ static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, s
         memcpy(c->iv, iv, iv_len);
         c->iv_len = iv_len;
         c->iv_state = IV_SET;
+        c->undecided = true;
     }
     if (key != NULL) {
         if (!cipher_set_key(&c->aead.base, key, key_len))
@@ -187,6 +202,8 @@ int cipher_gcm_update(void *vctx, unsigned char *out, size_t *outl, size_t outsi
 {
     struct cipher_gcm *c = vctx;
 
+    if (c->undecided && inl != 0)
+        decide(c);
     if (!c->direct)
         return gcm_update(c, out, outl, outsize, in, inl);
     count_direct(c, out, in);
@@ -210,6 +227,8 @@ int cipher_gcm_cipher(void *vctx, unsigned char *out, size_t *outl, size_t outsi
 {
     struct cipher_gcm *c = vctx;
 
+    if (c->undecided && in != NULL)
+        decide(c);
     if (c->direct) {
         if (in == NULL)
             return gcm_direct_final(c, out, outl, outsize);

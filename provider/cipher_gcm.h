@@ -12,13 +12,15 @@ struct cipher_gcm {
     struct cipher_aead aead;
 
     /*
-     * Messages are the default provider's whatever happens: since the last init
-     * with an IV every call goes to the twin as it comes, which alone knows IV,
-     * tag and all else but the key. Such an init may end it. Where no message
-     * is ever the device's, direct begins with the key, and does not end.
+     * The message is the default provider's whatever happens: every call goes to
+     * the twin as it comes, which alone knows all but key and IV. Whether it is
+     * so the first AAD or data tell, since they, not the init, may come in a job;
+     * until then a message is taken for one like the last. Where no message is
+     * ever the device's, direct begins with the key, and does not end.
      */
     bool direct;
     bool direct_tls;           /* the twin was told things of TLS: no way back */
+    bool undecided;            /* since the init with an IV no AAD or data came */
     bool counted;              /* this message, as cause */
     enum software_cause cause; /* direct: why */
 
@@ -47,10 +49,12 @@ int gcm_iv_fixed(struct cipher_gcm *c, const uint8_t *in, size_t len);
 /* A random IV for a message that was given none. */
 int gcm_iv_random(struct cipher_gcm *c);
 
-/* An init while direct, or with which that begins (iv is not NULL then). */
+/* An init while direct, or with which that begins. */
 int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
                     const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[]);
-/* That ends. */
+/* It begins, with a message or, iv is NULL then, between messages. */
+int gcm_direct_begin(struct cipher_gcm *c, const uint8_t *iv, size_t iv_len);
+/* It ends, with a message undecided, for which the context has IV and tag. */
 void gcm_direct_leave(struct cipher_gcm *c);
 int gcm_direct_final(struct cipher_gcm *c, uint8_t *out, size_t *outl, size_t outsize);
 int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[]);

@@ -67,42 +67,53 @@ static int init_twin(struct cipher_gcm *c, const uint8_t *iv, size_t iv_len)
     return twin_ready(&b->twin, sw, b->key, b->encrypting, NULL, 0);
 }
 
+int gcm_direct_begin(struct cipher_gcm *c, const uint8_t *iv, size_t iv_len)
+{
+    if (!init_twin(c, iv, iv_len))
+        return 0;
+    aead_reset(&c->aead);
+    if (!give_tag(c))
+        return 0;
+    c->direct = true;
+    return 1;
+}
+
 int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
                     const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
-    bool begins = !c->direct;
-
-    if (!begins && !encrypting)
+    if (c->direct && !encrypting)
         take_tag(c);
     c->aead.base.encrypting = encrypting;
     if (key != NULL && !cipher_set_key(&c->aead.base, key, key_len))
         return 0;
-    if (!init_twin(c, iv, iv_len))
+    if (!(c->direct ? init_twin(c, iv, iv_len) : gcm_direct_begin(c, iv, iv_len)))
         return 0;
-    if (iv != NULL)
+    /* The twin has taken it, so it is of a length that fits. */
+    if (iv != NULL && iv_len <= sizeof(c->iv)) {
+        memcpy(c->iv, iv, iv_len);
         c->iv_len = iv_len;
-    if (begins) {
-        aead_reset(&c->aead);
-        if (!give_tag(c))
-            return 0;
-        c->direct = true;
+        c->iv_state = IV_SET;
+        c->undecided = true;
     }
     return params == NULL || gcm_direct_set_params(c, params);
 }
 
 int gcm_direct_final(struct cipher_gcm *c, uint8_t *out, size_t *outl, size_t outsize)
 {
+    /* The IV is used up, also where it was the end of nothing. */
+    c->undecided = false;
+    c->aead.tag_fresh = false;
     if (!software(c)->final(c->aead.base.twin.ctx, out, outl, outsize))
         return 0;
     if (c->aead.base.encrypting)
         c->aead.tag_len = AEAD_TAG_MAX;
-    c->aead.tag_fresh = false;
     return 1;
 }
 
 int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[])
 {
     const OSSL_PARAM *tag = params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+    size_t iv_len = c->iv_len;
 
     /* With each init EVP sets the padding, which GCM ignores. */
     if (params_only(params, OSSL_CIPHER_PARAM_PADDING))
@@ -121,7 +132,12 @@ int gcm_direct_set_params(struct cipher_gcm *c, const OSSL_PARAM params[])
     if (params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED) != NULL ||
         params_find(params, OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV) != NULL)
         c->direct_tls = true;
-    return params_take_size(params, OSSL_CIPHER_PARAM_AEAD_IVLEN, &c->iv_len, NULL);
+    if (!params_take_size(params, OSSL_CIPHER_PARAM_AEAD_IVLEN, &c->iv_len, NULL))
+        return 0;
+    /* Then the IV is none any more, or one that the twin has made. */
+    if (c->iv_len != iv_len || c->direct_tls)
+        c->undecided = false;
+    return 1;
 }
 
 int gcm_direct_get_params(struct cipher_gcm *c, OSSL_PARAM params[])

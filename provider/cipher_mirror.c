@@ -86,6 +86,7 @@ void mirror_forget_message(struct cipher_mirror *c)
     c->cause = SW_CAUSES;
     c->stage = MIRROR_TWIN;
     c->ended = false;
+    c->undecided = false;
     c->aad_len = 0;
     c->total = SIZE_MAX;
 }
@@ -205,8 +206,8 @@ static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *
         /* libssl gives ChaCha20's fixed IV in this way. */
         if (iv_len == mirror_rules(c)->tls_fixed_len)
             memcpy(c->tls_fixed, iv, iv_len);
-        c->cause = direct_message(c->base.prov, c->base.alg, encrypting);
-        c->stage = c->cause == SW_CAUSES ? MIRROR_OPEN : MIRROR_TWIN;
+        c->stage = MIRROR_OPEN;
+        c->undecided = true;
     } else if (c->stage == MIRROR_SERVED && key != NULL) {
         begin_again(c);
     } else if (c->stage == MIRROR_OPEN && c->aad_len != 0) {
@@ -428,6 +429,18 @@ static bool is_twins(struct cipher_mirror *c, const uint8_t *out, const uint8_t 
     return true;
 }
 
+/* AAD or data begin the message: they, not the init, may come in a job. */
+DIRECT_NOT void decide(struct cipher_mirror *c)
+{
+    enum software_cause cause = direct_message(c->base.prov, c->base.alg, c->base.encrypting);
+
+    c->undecided = false;
+    if (cause == SW_CAUSES || c->stage != MIRROR_OPEN)
+        return;
+    c->stage = MIRROR_TWIN;
+    c->cause = cause;
+}
+
 /* by_twin: the twin's function for the same call. */
 DIRECT_NOT int update(struct cipher_mirror *c, OSSL_FUNC_cipher_update_fn *by_twin, uint8_t *out,
                       size_t *outl, size_t outsize, const uint8_t *in, size_t inl)
@@ -453,6 +466,8 @@ int cipher_mirror_update(void *vctx, unsigned char *out, size_t *outl, size_t ou
 {
     struct cipher_mirror *c = vctx;
 
+    if (c->undecided && in != NULL)
+        decide(c);
     if (is_twins(c, out, in))
         return mirror_software(c)->update(mirror_twin(c), out, outl, outsize, in, inl);
     return update(c, mirror_software(c)->update, out, outl, outsize, in, inl);
@@ -477,6 +492,8 @@ int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t out
     }
     if (c->stage == MIRROR_LOST)
         return cipher_fail();
+    /* What comes behind the end of a message without data the twin knows. */
+    c->stage = MIRROR_TWIN;
     return mirror_software(c)->final(mirror_twin(c), out, outl, outsize);
 }
 
@@ -485,6 +502,8 @@ int cipher_mirror_cipher(void *vctx, unsigned char *out, size_t *outl, size_t ou
 {
     struct cipher_mirror *c = vctx;
 
+    if (c->undecided && in != NULL)
+        decide(c);
     if (is_twins(c, out, in))
         return mirror_software(c)->cipher(mirror_twin(c), out, outl, outsize, in, inl);
     if (in == NULL && c->stage == MIRROR_SERVED)

@@ -30,6 +30,7 @@ struct cipher_mirror {
      *           the twin would begin again with the same keystream
      */
     enum { MIRROR_TWIN, MIRROR_OPEN, MIRROR_SERVED, MIRROR_LOST } stage;
+    bool undecided;            /* OPEN: no AAD or data yet, perhaps the device is out of question */
     bool ended;                /* SERVED: final has been, only its tag is left */
     enum software_cause cause; /* TWIN: why, SW_CAUSES: it has been counted */
     bool streams;              /* its messages come in many updates: see aead_data */

@@ -31,6 +31,13 @@ static inline bool direct_software(struct provctx *prov, size_t len, size_t min_
     return true;
 }
 
+/* Whether no message is long enough for the device. */
+static inline bool direct_never(const struct algorithm *alg, bool encrypting)
+{
+    return alg->on_device &&
+           alg->min_bytes[encrypting ? HW_ENCRYPT : HW_DECRYPT] > alg->limits.max_len;
+}
+
 /*
  * Of a message whose length is not known yet: why it is software's whatever the
  * device can do, or SW_CAUSES if it may not be. Not counted.
@@ -38,8 +45,7 @@ static inline bool direct_software(struct provctx *prov, size_t len, size_t min_
 static inline enum software_cause direct_message(const struct provctx *prov,
                                                  const struct algorithm *alg, bool encrypting)
 {
-    if (alg->on_device &&
-        alg->min_bytes[encrypting ? HW_ENCRYPT : HW_DECRYPT] > alg->limits.max_len)
+    if (direct_never(alg, encrypting))
         return SW_SMALL;
     return prov->config.sync_offload || ASYNC_get_current_job() != NULL ? SW_CAUSES : SW_NO_JOB;
 }

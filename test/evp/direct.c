@@ -113,9 +113,20 @@ static int do_final(int side)
     return EVP_CipherFinal_ex(pair[side], out[side], &n);
 }
 
+/* As long as they are unless something else is said. */
+static int tag_len(int side)
+{
+    return EVP_CIPHER_CTX_get_mode(pair[side]) == EVP_CIPH_CCM_MODE ? 12 : 16;
+}
+
 static int do_get_tag(int side)
 {
-    return EVP_CIPHER_CTX_ctrl(pair[side], EVP_CTRL_AEAD_GET_TAG, 16, out[side]);
+    return EVP_CIPHER_CTX_ctrl(pair[side], EVP_CTRL_AEAD_GET_TAG, tag_len(side), out[side]);
+}
+
+static int do_set_tag(int side)
+{
+    return EVP_CIPHER_CTX_ctrl(pair[side], EVP_CTRL_AEAD_SET_TAG, tag_len(side), buf);
 }
 
 static void open_pair(const char *name, int enc)
@@ -183,6 +194,102 @@ START_TEST(test_gcm_last_tag_expected)
 }
 END_TEST
 
+static const char *const names[] = {
+    "AES-128-CBC", "AES-128-CTR", "AES-128-XTS", "AES-128-GCM", "AES-128-CCM", "ChaCha20-Poly1305",
+};
+
+#define NAMES (int)(sizeof(names) / sizeof(names[0]))
+
+static int do_aad(int side)
+{
+    int n;
+
+    return EVP_CipherUpdate(pair[side], NULL, &n, buf, 20);
+}
+
+/* So many requests, and so much in software, all of it for want of a job. */
+static void expect(uint64_t requests, uint64_t no_job)
+{
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), requests);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-software-no-job"), no_job);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-software-total"), no_job);
+}
+
+/* Who does a message its data tell, not the init before it. */
+START_TEST(test_job_or_not)
+{
+    static const struct {
+        bool init, data; /* in a job */
+    } steps[] = {{false, true}, {true, false}, {false, false}, {false, true}, {true, true},
+                 {true, true},  {false, true}, {true, false},  {true, true}};
+    uint64_t requests = 0;
+    int enc = _i < NAMES;
+    bool aead;
+
+    open_pair(names[_i % NAMES], enc);
+    aead = EVP_CIPHER_CTX_get_mode(pair[OURS]) == EVP_CIPH_GCM_MODE || _i % NAMES >= 4;
+    call.enc = enc;
+    for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        same(do_init, steps[i].init);
+        if (!enc && aead)
+            same(do_set_tag, steps[i].init);
+        same(do_update, steps[i].data);
+        if (enc && aead) {
+            same(do_final, steps[i].data);
+            same(do_get_tag, steps[i].data);
+        }
+        requests += steps[i].data;
+        if (enc || !aead)
+            expect(requests, i + 1 - requests);
+        else /* no tag is right, and software says so again */
+            ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), requests);
+    }
+    close_pair();
+}
+END_TEST
+
+/* AAD is the first of a message. */
+START_TEST(test_aad_before_the_job)
+{
+    open_pair(names[_i], 1);
+    call.enc = 1;
+    for (unsigned i = 0; i < 3; i++) {
+        same(do_init, false);
+        same(do_aad, i == 1);
+        same(do_update, true);
+        same(do_final, true);
+        same(do_get_tag, true);
+        expect(i > 0, i + 1 - (i > 0));
+    }
+    close_pair();
+}
+END_TEST
+
+/* A message without AAD or data uses the IV up, whoever does what comes behind
+ * it: nothing is encrypted with it again. */
+START_TEST(test_gcm_nothing_at_all)
+{
+    int n;
+
+    open_pair("AES-128-GCM", 1);
+    call.enc = 1;
+    for (int i = 0; i < 2; i++) {
+        same(do_init, false);
+        same(do_update, false);
+        same(do_final, false);
+        same(do_init, false);
+        same(do_final, false);
+        call.fn = do_update;
+        ck_assert_int_eq(support_in_job(in_job, NULL, NULL), 0);
+        ERR_clear_error();
+        ck_assert_int_eq(EVP_CipherUpdate(pair[OURS], out[OURS], &n, buf, sizeof(buf)), 0);
+        ERR_clear_error();
+    }
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), 0);
+    close_pair();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("direct");
@@ -192,6 +299,10 @@ int main(void)
     tcase_add_test(tc, test_ecb_with_iv);
     tcase_add_test(tc, test_gcm_last_tag);
     tcase_add_loop_test(tc, test_gcm_last_tag_expected, 0, 2);
+    tcase_add_loop_test(tc, test_job_or_not, 0, 2 * NAMES);
+    tcase_add_loop_test(tc, test_aad_before_the_job, 3, 4);
+    tcase_add_loop_test(tc, test_aad_before_the_job, 5, 6);
+    tcase_add_test(tc, test_gcm_nothing_at_all);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
