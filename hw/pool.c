@@ -213,12 +213,17 @@ static void plan_retry(const struct hw_pool *pool, struct active *a)
     atomic_store_explicit(&a->retry_at, at, memory_order_relaxed);
 }
 
+static bool of_this_process(const struct active *a)
+{
+    return a != NULL && a->generation == hw_generation();
+}
+
 /* Whether a is of this process, and nothing is to be done about it now. */
 static bool current(struct active *a)
 {
     uint64_t retry_at;
 
-    if (a == NULL || a->generation != hw_generation())
+    if (!of_this_process(a))
         return false;
     retry_at = atomic_load_explicit(&a->retry_at, memory_order_relaxed);
     return retry_at == UINT64_MAX || device_now() < retry_at;
@@ -253,18 +258,22 @@ static struct active *make_active(struct hw_pool *pool, struct active *older)
     return a;
 }
 
-/* The first submission of this process, or time to try again. */
+/* The first submission of this process, or time to try again: one thread does
+ * that, and the others go on with what there is. */
 static struct active *start(struct hw_pool *pool)
 {
-    struct active *a, *made;
+    struct active *a = atomic_load_explicit(&pool->active, memory_order_acquire), *made;
 
-    registry_lock();
+    if (!of_this_process(a))
+        registry_lock();
+    else if (!registry_trylock())
+        return a;
     a = atomic_load_explicit(&pool->active, memory_order_relaxed);
     if (!current(a)) {
         made = make_active(pool, a);
         if (made != NULL)
             atomic_store_explicit(&pool->active, made, memory_order_release);
-        if (made != NULL || a == NULL || a->generation != hw_generation())
+        if (made != NULL || !of_this_process(a))
             a = made;
     }
     registry_unlock();

@@ -55,6 +55,11 @@ void registry_lock(void)
     pthread_mutex_lock(&opening);
 }
 
+bool registry_trylock(void)
+{
+    return pthread_mutex_trylock(&opening) == 0;
+}
+
 void registry_unlock(void)
 {
     pthread_mutex_unlock(&opening);

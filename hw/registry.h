@@ -20,7 +20,8 @@ struct hw_error;
 
 /* Before anything else of hw/: the fork handler. Any number of times. */
 void registry_init(void);
-void registry_lock(void); /* the one for opening */
+void registry_lock(void);    /* the one for opening */
+bool registry_trylock(void); /* false: somebody has it */
 void registry_unlock(void);
 
 /*

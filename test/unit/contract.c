@@ -11,6 +11,8 @@
 #include <openssl/x509.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "device.h"
 #include "registry.h"
@@ -98,6 +100,68 @@ START_TEST(one_device_fails)
     }
     ck_assert_uint_ge(good, 40);
     ck_assert_uint_ge(rig_stats(pool).resets, 3);
+    rig_close(pool);
+}
+END_TEST
+
+static int next_fd(void)
+{
+    int fd = dup(0);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    return fd;
+}
+
+/* How many descriptors an open device has. */
+static int device_fds(void)
+{
+    struct hw_config cfg = rig_config("queues:1");
+    struct hw_pool *pool = rig_open(&cfg);
+    int before = next_fd(), fds;
+
+    answer_all(pool);
+    fds = next_fd() - before;
+    ck_assert_int_ge(fds, 2);
+    rig_close(pool);
+    return fds;
+}
+
+static void limit_fds(rlim_t n, rlim_t *old)
+{
+    struct rlimit l;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
+    *old = l.rlim_cur;
+    l.rlim_cur = n;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+}
+
+/* There were descriptors for one device of two. While a thread tries to open
+ * the other, which may take long, the rest go on with the one. */
+START_TEST(one_device_opens_late)
+{
+    struct hw_config cfg = rig_config("queues:1");
+    int fds = device_fds();
+    struct hw_pool *pool;
+    struct hw_live l;
+    rlim_t old, few;
+
+    cfg.device = "emulator,emulator";
+    pool = rig_open(&cfg);
+    limit_fds((rlim_t)(next_fd() + 2 * fds - 1), &old);
+    answer_all(pool);
+    limit_fds(old, &few);
+    hw_live(&l);
+    ck_assert_uint_eq(l.devices, 1);
+    registry_lock();
+    /* It is time to try again, but somebody does. */
+    rig_sleep(200);
+    answer_all(pool);
+    registry_unlock();
+    hw_live(&l);
+    ck_assert_uint_eq(l.devices, 1);
+    RIG_UNTIL((answer_all(pool), hw_live(&l), l.devices == 2));
     rig_close(pool);
 }
 END_TEST
@@ -304,6 +368,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, two_devices);
     tcase_add_test(tc, one_device_fails);
+    tcase_add_test(tc, one_device_opens_late);
     tcase_add_test(tc, two_queues);
     tcase_add_loop_test(tc, rsa, 0, 2);
     tcase_add_test(tc, no_rsa);
