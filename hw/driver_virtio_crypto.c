@@ -415,6 +415,9 @@ static int take(struct queue *q, struct request **out, int *status, size_t *len)
     *status = vc_status(r, answer);
     if (*status == 0)
         *status = result_len(r, written, len);
+    /* What fails has none. */
+    if (*status != 0)
+        *len = 0;
     if (answer == VIRTIO_CRYPTO_INVSESS) {
         /* The next request of this key asks for a new one. */
         atomic_store_explicit(&r->session->error, -ESTALE, memory_order_relaxed);

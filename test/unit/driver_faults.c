@@ -131,6 +131,27 @@ START_TEST(no_answer)
 }
 END_TEST
 
+/* Says that it wrote less than it had to: there is no result. */
+START_TEST(too_short)
+{
+    struct hw_config cfg = rig_config("queues:1,length:2:5");
+    struct hw_pool *pool = rig_open(&cfg);
+    struct hw_key *key = rig_key(HW_AES_CTR, 16, 1);
+    struct hw_request *req = rig_request(key);
+    uint8_t buf[32] = {0};
+
+    rig_fill(req, buf, sizeof(buf));
+    for (unsigned i = 1; i <= 4; i++) {
+        ck_assert_int_eq(rig_do(pool, req), i % 2 == 0 ? -EIO : 0);
+        ck_assert_uint_eq(req->result_len, i % 2 == 0 ? 0 : sizeof(buf));
+    }
+    ck_assert_uint_eq(rig_stats(pool).errors, 2);
+    hw_request_unref(req);
+    hw_key_unref(key);
+    rig_close(pool);
+}
+END_TEST
+
 /* A session goes while requests that want it wait behind a full ring: they
  * are told, and those behind them do not wait. */
 START_TEST(session_lost)
@@ -511,6 +532,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, statuses, 0, COUNT(codes));
     tcase_add_test(tc, no_answer);
+    tcase_add_test(tc, too_short);
     tcase_add_test(tc, session_lost);
     tcase_add_loop_test(tc, cannot, 0, COUNT(unable));
     tcase_add_test(tc, lost);
