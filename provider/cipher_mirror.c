@@ -377,11 +377,13 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
         int rc = mirror_twin_goes_on(c);
 
         c->streams = c->streams || rc != 0;
+        c->one_so_far = false;
         return rc;
     }
     if (c->stage != MIRROR_OPEN)
         return -1;
     c->stage = MIRROR_TWIN;
+    c->one_so_far = true;
     if (mirror_rules(c)->one_update && c->total != SIZE_MAX && c->total != len)
         return -1;
     switch (device_data(c, out, in, len)) {
@@ -422,6 +424,7 @@ static bool is_twins(struct cipher_mirror *c, const uint8_t *out, const uint8_t 
 {
     if (c->stage != MIRROR_TWIN || c->tls)
         return false;
+    c->one_so_far = false;
     if (c->cause != SW_CAUSES && in != NULL && out != NULL) {
         stats_count(&c->base.prov->stats, c->cause);
         c->cause = SW_CAUSES;
@@ -492,6 +495,8 @@ int cipher_mirror_final(void *vctx, unsigned char *out, size_t *outl, size_t out
     }
     if (c->stage == MIRROR_LOST)
         return cipher_fail();
+    if (c->one_so_far)
+        c->streams = false;
     /* What comes behind the end of a message without data the twin knows. */
     c->stage = MIRROR_TWIN;
     return mirror_software(c)->final(mirror_twin(c), out, outl, outsize);

@@ -33,7 +33,8 @@ struct cipher_mirror {
     bool undecided;            /* OPEN: no AAD or data yet, perhaps the device is out of question */
     bool ended;                /* SERVED: final has been, only its tag is left */
     enum software_cause cause; /* TWIN: why, SW_CAUSES: it has been counted */
-    bool streams;              /* its messages come in many updates: see aead_data */
+    bool streams;              /* its messages come in many updates: see struct cipher_aead */
+    bool one_so_far;           /* this one, of data that might have been the device's */
 
     uint8_t nonce[MIRROR_NONCE_MAX];
     size_t nonce_len;

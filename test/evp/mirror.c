@@ -409,6 +409,29 @@ START_TEST(test_what_the_device_cannot)
 }
 END_TEST
 
+/* A context whose messages come in pieces stays with software until one comes
+ * whole. */
+START_TEST(test_streaming_user)
+{
+    open_context(CHACHA, 1);
+    for (int i = 0; i < 3; i++) {
+        init(ctx, 1);
+        ck_assert_int_eq(update(ctx, buf, plain, 200), 1);
+        ck_assert_int_eq(update(ctx, buf + 200, plain + 200, LEN - 200), 1);
+        ck_assert_int_eq(final(ctx), 1);
+        ck_assert_mem_eq(buf, crypted, LEN);
+        expect(i == 0, 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        init(ctx, 1);
+        ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+        ck_assert_int_eq(final(ctx), 1);
+        ck_assert_mem_eq(buf, crypted, LEN);
+        expect(i > 0, i == 0);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -425,6 +448,7 @@ int main(void)
     tcase_add_test(tc, test_ccm_after_the_device);
     tcase_add_loop_test(tc, test_tag_and_more, 0, NAMES);
     tcase_add_loop_test(tc, test_what_the_device_cannot, 0, NAMES);
+    tcase_add_test(tc, test_streaming_user);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
