@@ -158,8 +158,11 @@ bool akcipher_place(struct worker *w, struct unit *u, uint8_t *room)
         .len = sizeof(b->dst),
     };
     u->out = chain_out(&u->chain);
-    return cursor_skip(&in, u->chain.in_len - u->src_len - u->aad_len) &&
-           cursor_read(&in, b->src, u->src_len) && cursor_read(&in, b->digest, u->aad_len);
+    if (cursor_skip(&in, u->chain.in_len - u->src_len - u->aad_len) &&
+        cursor_read(&in, b->src, u->src_len) && cursor_read(&in, b->digest, u->aad_len))
+        return true;
+    explicit_bzero(b, sizeof(*b));
+    return false;
 }
 
 int akcipher_finish(struct unit *u)

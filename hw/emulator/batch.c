@@ -40,6 +40,8 @@ void worker_fini(struct worker *w)
 {
     free(w->segs);
     free(w->units);
+    if (w->ak != NULL)
+        explicit_bzero(w->ak, AK_BUFFERS * sizeof(*w->ak));
     free(w->ak);
     free(w->scratch);
     memset(w, 0, sizeof(*w));

@@ -108,11 +108,14 @@ static int create(struct control *c, uint32_t service, const struct wanted *want
     status = check(alg, want);
     if (status != VIRTIO_CRYPTO_OK)
         return status;
-    if (c->left != want->key_len || !cursor_read(&c->in, bytes, want->key_len))
+    if (c->left != want->key_len)
         return VIRTIO_CRYPTO_ERR;
     key.encrypt = want->op == VIRTIO_CRYPTO_OP_ENCRYPT;
     key.tag_len = want->tag_len;
-    status = make_session(c, &key, want->aad_len);
+    if (cursor_read(&c->in, bytes, want->key_len))
+        status = make_session(c, &key, want->aad_len);
+    else
+        status = VIRTIO_CRYPTO_ERR;
     explicit_bzero(bytes, sizeof(bytes));
     return status;
 }

@@ -221,10 +221,14 @@ static int run_in_scratch(struct worker *w, struct unit *u)
     struct engine_work *work = &u->work;
     uint8_t *room = scratch(w, need);
 
-    if (room == NULL || !u->row->place(w, u, room))
+    if (room == NULL)
         return VIRTIO_CRYPTO_ERR;
-    engines_run(&w->e->sessions.engines, w->index, &work, 1);
-    finish(u);
+    if (u->row->place(w, u, room)) {
+        engines_run(&w->e->sessions.engines, w->index, &work, 1);
+        finish(u);
+    } else {
+        u->status = VIRTIO_CRYPTO_ERR;
+    }
     explicit_bzero(room, need);
     return u->status;
 }
