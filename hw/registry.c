@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry.h"
-#include "completion.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -207,6 +207,8 @@ struct hw_pool;
  *               also a status, where it said so later
  *   -ENOTSUP    no device of the pool does this
  *   -ENODEV     no device is in service
+ *   -EIO        the chosen device went out of service meanwhile
+ *   -EINVAL     more pieces, or a longer IV or tag, than a request has room for
  *   -ENOMEM
  * The doorbell is rung by this call unless more is true; then hw_flush rings
  * it for all requests submitted by this thread so far.

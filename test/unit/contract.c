@@ -314,6 +314,38 @@ START_TEST(no_rsa)
 }
 END_TEST
 
+/* What does not fit a request is refused, and the request is as good as new. */
+START_TEST(does_not_fit)
+{
+    struct hw_config cfg = rig_config(NULL);
+    struct hw_pool *pool = rig_open(&cfg);
+    struct hw_key *key = rig_key(HW_AES_GCM, 16, 1);
+    struct hw_request *req = rig_request(key);
+    uint8_t buf[64] = {0};
+    struct hw_live l;
+
+    for (unsigned i = 0; i < 4; i++) {
+        req->tag_len = 16;
+        rig_fill(req, buf, sizeof(buf));
+        req->nsrc = i == 0 ? HW_IOV_MAX + 1 : 1;
+        req->ndst = i == 1 ? HW_IOV_MAX + 1 : 1;
+        req->iv_len = i == 2 ? HW_IV_MAX + 1 : 12;
+        req->tag_len = i == 3 ? HW_TAG_MAX + 1 : 16;
+        ck_assert_int_eq(hw_submit(pool, req, false), -EINVAL);
+        ck_assert(hw_request_reusable(req));
+    }
+    hw_live(&l);
+    ck_assert_uint_eq(l.in_flight + l.dma_bytes, 0);
+    ck_assert_uint_eq(rig_calls(req), 0);
+    req->tag_len = 16;
+    rig_fill(req, buf, sizeof(buf));
+    ck_assert_int_eq(rig_do(pool, req), 0);
+    hw_request_unref(req);
+    hw_key_unref(key);
+    rig_close(pool);
+}
+END_TEST
+
 /* A full batch, which may be served by the thread that submits it, with one
  * among them whose tag is wrong: its errors are not the caller's, whose own
  * stay. Where the function has no threads that thread serves all there is. */
@@ -372,6 +404,7 @@ int main(void)
     tcase_add_test(tc, two_queues);
     tcase_add_loop_test(tc, rsa, 0, 2);
     tcase_add_test(tc, no_rsa);
+    tcase_add_test(tc, does_not_fit);
     tcase_add_loop_test(tc, errors_stay_at_home, 0, 2);
     suite_add_tcase(suite, tc);
     return support_run(suite);
