@@ -402,6 +402,20 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
     }
 }
 
+/* An update of nothing is all data that a CCM message has, unless it had some.
+ * 1: it is done; -1: the twin is to do it. */
+static int mirror_no_data(struct cipher_mirror *c, size_t *outl)
+{
+    if (!mirror_rules(c)->one_update)
+        return -1;
+    if (c->stage != MIRROR_SERVED) {
+        c->stage = MIRROR_TWIN;
+        return -1;
+    }
+    *outl = 0;
+    return 1;
+}
+
 /* 1 or 0: it is done; -1: the twin is to do it. */
 static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
                          size_t len)
@@ -416,7 +430,7 @@ static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, co
     if (out == NULL)
         return c->stage == MIRROR_SERVED && !mirror_rules(c)->one_update ? mirror_twin_goes_on(c)
                                                                          : -1;
-    return len == 0 ? -1 : mirror_data(c, out, outl, in, len);
+    return len == 0 ? mirror_no_data(c, outl) : mirror_data(c, out, outl, in, len);
 }
 
 /* Whether the twin has the message for good; data is then counted, once. */

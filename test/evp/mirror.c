@@ -432,6 +432,36 @@ START_TEST(test_streaming_user)
 }
 END_TEST
 
+/* An update of nothing is a CCM message without data, and its nonce is used up;
+ * behind data it is nothing. */
+START_TEST(test_ccm_update_of_nothing)
+{
+    EVP_CIPHER_CTX *ref = keyed(support_default(&s, names[CCM]), 1);
+
+    open_context(CCM, 1);
+    init(ctx, 1);
+    init(ref, 1);
+    ck_assert_int_eq(update(ctx, buf, plain, 0), 1);
+    ck_assert_int_eq(update(ref, buf, plain, 0), 1);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(update(ctx, buf, plain, LEN), 0);
+        ck_assert_int_eq(update(ref, buf, plain, LEN), 0);
+        ERR_clear_error();
+    }
+    expect(0, 0);
+    init(ctx, 1);
+    ck_assert_int_eq(update(ctx, NULL, NULL, LEN), 1);
+    ck_assert_int_eq(update(ctx, buf, plain, LEN), 1);
+    ck_assert_mem_eq(buf, crypted, LEN);
+    ck_assert_int_eq(update(ctx, buf, plain, 0), 1);
+    ck_assert_int_eq(final(ctx), 1);
+    get_tag(ctx, buf);
+    ck_assert_mem_eq(buf, tag, 16);
+    expect(1, 0);
+    EVP_CIPHER_CTX_free(ref);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mirror");
@@ -449,6 +479,7 @@ int main(void)
     tcase_add_loop_test(tc, test_tag_and_more, 0, NAMES);
     tcase_add_loop_test(tc, test_what_the_device_cannot, 0, NAMES);
     tcase_add_test(tc, test_streaming_user);
+    tcase_add_test(tc, test_ccm_update_of_nothing);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
