@@ -27,6 +27,8 @@ void pace_init(struct pace *p)
 {
     SET(p, expect, 1);
     SET(p, here, false);
+    where_init(&p->where);
+    SET(p, kept, 0);
     SET(p, share, 1);
     SET(p, hold, HOLD_NS);
     SET(p, until, 0);
@@ -77,6 +79,11 @@ enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t 
     return wait_on(p, n, taken, now);
 }
 
+static bool quick(const struct pace *p)
+{
+    return GET(p, here) && GET(p, expect) >= HERE_MIN;
+}
+
 static unsigned at_most(unsigned n, unsigned max)
 {
     return n < max ? n : max;
@@ -94,7 +101,23 @@ static unsigned lower(const struct batch *b, unsigned expect, unsigned there)
     return b->heavy ? expect - 1 : there;
 }
 
-void pace_served(struct pace *p, const struct batch *b)
+/* Whether it is served elsewhere from now on: then as many are expected as there
+ * were when it was last. */
+static bool turned(struct pace *p, const struct batch *b, uint64_t now)
+{
+    bool thread = where_thread(&p->where);
+    unsigned kept = GET(p, kept);
+
+    where_served(&p->where, b->n, now);
+    if (where_thread(&p->where) == thread)
+        return false;
+    SET(p, kept, GET(p, expect));
+    if (kept != 0)
+        SET(p, expect, kept);
+    return true;
+}
+
+void pace_served(struct pace *p, const struct batch *b, uint64_t now)
 {
     unsigned max = b->heavy ? HEAVY_MAX : ENGINE_BATCH;
     unsigned expect = GET(p, expect), there = b->n + b->left;
@@ -108,6 +131,8 @@ void pace_served(struct pace *p, const struct batch *b)
     SET(p, here, !b->heavy);
     SET(p, share, max);
     SET(p, hold, hold(b));
+    if (quick(p) && turned(p, b, now))
+        return;
     if (there < expect) {
         /* It had been more, or was tried. */
         if (GET(p, full) == 0)
@@ -138,7 +163,7 @@ unsigned pace_share(const struct pace *p)
 
 bool pace_here(const struct pace *p)
 {
-    return GET(p, here) && GET(p, expect) >= HERE_MIN;
+    return quick(p) && !where_thread(&p->where);
 }
 
 uint64_t pace_until(const struct pace *p)

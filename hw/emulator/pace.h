@@ -12,11 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "emulator/where.h"
+
 struct batch;
 
 struct pace {
     atomic_uint expect; /* serve when so many wait, 1 to ENGINE_BATCH */
-    atomic_bool here;   /* by whoever rings the doorbell: it is quick work */
+    atomic_bool here;   /* perhaps by whoever rings the doorbell: it is quick work */
+    struct where where; /* by him or by a thread */
+    atomic_uint kept;   /* what was expected the other way */
     atomic_uint share;  /* how many a worker takes at once */
     atomic_uint hold;   /* how long they wait for company at a time, ns */
     /* When a smaller number is served too, ns. Stored before `sleepers` is
@@ -41,8 +45,8 @@ void pace_init(struct pace *p);
 /* What to do with a queue in which n wait and out of which taken have gone. */
 enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t now);
 
-/* A batch has been served. */
-void pace_served(struct pace *p, const struct batch *b);
+/* A batch has been served by now, which need not be told where none gains. */
+void pace_served(struct pace *p, const struct batch *b, uint64_t now);
 
 /* So many are worth waiting for. */
 unsigned pace_expect(const struct pace *p);

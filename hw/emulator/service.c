@@ -12,10 +12,10 @@
  * so notifications are also asked for as soon as the ring is empty while
  * somebody sleeps, and a thread that leaves work behind wakes the next.
  *
- * A full batch of quick work is served by whoever rings: its data is in his
- * processor's cache, and no other has to be woken. Should two ring at once, or
- * what is left not be enough for a batch, then the thread that looks into the
- * queue some time later serves it: the bit stays set.
+ * A full batch of quick work is served by whoever rings, if where.c says so: its
+ * data is in his processor's cache, and no other has to be woken. Should two
+ * ring at once, or what is left not be enough for a batch, then the thread that
+ * looks into the queue some time later serves it: the bit stays set.
  *
  * Sleeping against waking, all sequentially consistent: the sleeper counts
  * itself in `sleepers` and then looks at `ready` and each pace's `until`; the
@@ -185,7 +185,7 @@ static void serve(struct worker *w, struct emulator_queue *q, taken_fn *taken)
 
     batch_serve(w, q, taken, &batch);
     if (batch.n != 0)
-        pace_served(&w->e->service.paces[q->index], &batch);
+        pace_served(&w->e->service.paces[q->index], &batch, batch.gains ? delay_now() : 0);
 }
 
 /* What is to be done with a queue whose bit is set. */
@@ -263,23 +263,25 @@ static void serve_here(struct worker *w, struct emulator_queue *q)
 {
     struct service *s = &w->e->service;
     struct pace *p = &s->paces[q->index];
-    bool alone = w->e->threads == 0;
+    bool alone = w->e->threads == 0, full;
     unsigned n = 0;
     uint16_t taken;
 
     do {
         while (!broken(w->e) && queue_waiting(q, &taken) >= (alone ? 1 : pace_expect(p)) &&
-               (alone || n++ < HERE_MAX))
+               (alone || (pace_here(p) && n < HERE_MAX))) {
             serve(w, q, taken_here);
-    } while (!broken(w->e) &&
-             (alone ? queue_notify_at(q, 1) : queue_expect(s, q) && pace_here(p) && n <= HERE_MAX));
+            n++;
+        }
+        full = !broken(w->e) && (alone ? queue_notify_at(q, 1) : queue_expect(s, q));
+    } while (full && (alone || (pace_here(p) && n < HERE_MAX)));
     if (alone)
         return;
-    if (n > HERE_MAX)
+    if (full)
         pace_now(p);
     /* What is left is the threads', and so are answers that come later: the
      * bit stands, but one that sleeps may not have known of either. */
-    if (n > HERE_MAX || atomic_load(&s->delay.next) != 0)
+    if (full || atomic_load(&s->delay.next) != 0)
         wake_one(s);
 }
 

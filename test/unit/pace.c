@@ -34,7 +34,7 @@ static void serve(unsigned n, unsigned left, uint64_t ns)
     const struct batch b = {.n = n, .left = left, .gains = true, .heavy = ns != 0, .ns = ns};
 
     taken = (uint16_t)(taken + n);
-    pace_served(&p, &b);
+    pace_served(&p, &b, now);
 }
 
 START_TEST(at_first)
@@ -52,7 +52,7 @@ START_TEST(no_gain)
     const struct batch b = {.n = 1, .left = 20};
 
     serve(16, 0, 0);
-    pace_served(&p, &b);
+    pace_served(&p, &b, now);
     ck_assert_uint_eq(pace_expect(&p), 1);
     ck_assert_uint_eq(pace_share(&p), 1);
     ck_assert(!pace_here(&p));
