@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "emulator/device.h"
 
@@ -15,7 +14,7 @@
  * where a signal's handler forks. Then the child is as safe as it would be
  * without all this.
  */
-#define PATIENCE_S 1
+#define PATIENCE_NS 1000000000u
 
 atomic_bool forks_now;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -26,9 +25,14 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local unsigned depth;
 static _Thread_local bool locked;
 
-static uint64_t ns_of(const struct timespec *ts)
+static bool lock_until(uint64_t until)
 {
-    return (uint64_t)ts->tv_sec * 1000000000u + (uint64_t)ts->tv_nsec;
+    while (pthread_mutex_trylock(&lock) != 0) {
+        if (delay_now() >= until)
+            return false;
+        sched_yield();
+    }
+    return true;
 }
 
 static void quiet(const struct service *s, uint64_t until)
@@ -40,18 +44,16 @@ static void quiet(const struct service *s, uint64_t until)
 
 static void before_fork(void)
 {
-    struct timespec until;
+    uint64_t until = delay_now() + PATIENCE_NS;
 
     if (depth++ != 0)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += PATIENCE_S;
-    locked = pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until) == 0;
+    locked = lock_until(until);
     if (!locked)
         return;
     atomic_store(&forks_now, true);
     for (const struct emulator *e = functions; e != NULL; e = e->next)
-        quiet(&e->service, ns_of(&until));
+        quiet(&e->service, until);
 }
 
 static void in_parent(void)
