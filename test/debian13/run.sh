@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds vcrypto in a Debian 13 root and runs tests in it: OpenSSL 3.5, gcc 14,
-# IPsec-MB 2.0 and crypto_mb, of which Debian 12 has none.
+# IPsec-MB 2.0, crypto_mb and HAProxy 3.0, of which Debian 12 has none.
 #
 #   test/debian13/run.sh [--cache DIR] [TEST...]
 #
@@ -27,11 +27,11 @@ tests=("$@")
     test/pci/{akcipher,akcipher_keys,foreign_driver}
     test/evp
     test/async/{callback,fd,many,resume}
-    test/tls/{harness,keys,premaster,session}
+    test/tls/{harness,keys,premaster,session,haproxy.sh}
     test/cli/{enc,probe,speed})
 
 packages=gcc,libc6-dev,make,pkg-config,libssl-dev,libpci-dev,openssl,check
-packages+=,libipsec-mb-dev,libcrypto-mb-dev
+packages+=,libipsec-mb-dev,libcrypto-mb-dev,haproxy,procps
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 fail() {
@@ -73,6 +73,7 @@ inside() {
     ROOT=$root unshare -m bash -c 'mount --rbind /dev "$ROOT/dev" &&
         mount -t proc proc "$ROOT/proc" && mount -t tmpfs tmpfs "$ROOT/tmp" &&
         exec chroot "$ROOT" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+            HAPROXY_SECONDS="${HAPROXY_SECONDS-}" HAPROXY_PAIRS="${HAPROXY_PAIRS-}" \
             bash -c "cd /vcrypto && exec \"\$@\"" - "$@"' - "$@"
 }
 
