@@ -74,6 +74,7 @@ inside() {
         mount -t proc proc "$ROOT/proc" && mount -t tmpfs tmpfs "$ROOT/tmp" &&
         exec chroot "$ROOT" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
             HAPROXY_SECONDS="${HAPROXY_SECONDS-}" HAPROXY_PAIRS="${HAPROXY_PAIRS-}" \
+            TEST_TIMEOUT="${TEST_TIMEOUT-}" \
             bash -c "cd /vcrypto && exec \"\$@\"" - "$@"' - "$@"
 }
 
