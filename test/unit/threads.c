@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support.h"
 #include "support/must.h"
@@ -323,6 +324,13 @@ START_TEST(mixture)
 }
 END_TEST
 
+static int submit_and_wait(struct scene *scene, struct hw_request *req)
+{
+    int rc = submit_with_patience(scene, req, false);
+
+    return rc == 0 ? rig_wait(req) : rc;
+}
+
 /* Keys come and go in all threads at once, and with them sessions. */
 static void *many_keys(void *arg)
 {
@@ -336,12 +344,10 @@ static void *many_keys(void *arg)
 
         rig_fill(req, buf, sizeof(buf));
         req->wait_for_room = true;
-        do {
-            rc = submit_with_patience(w->scene, req, false);
-            if (rc == 0)
-                rc = rig_wait(req);
-            /* More threads than sessions: one of them has to wait. */
-        } while (rc == -ENOSPC);
+        /* More threads than sessions: one of them has to wait, and must not keep
+         * the processor from those that it waits for. */
+        while ((rc = submit_and_wait(w->scene, req)) == -ENOSPC)
+            usleep(100);
         MUST(rc == 0);
         hw_request_unref(req);
         hw_key_unref(key);
