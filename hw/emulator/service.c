@@ -329,6 +329,7 @@ static void *worker_main(void *arg)
     prctl(PR_SET_NAME, "vcrypto-emu");
     /* Sleeps with a timeout serve latencies of microseconds. */
     prctl(PR_SET_TIMERSLACK, 1);
+    engines_thread_begin(&e->sessions.engines);
     while (!atomic_load_explicit(&s->stop, memory_order_relaxed)) {
         forks_pass();
         if (!broken(e))
