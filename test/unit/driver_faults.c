@@ -375,10 +375,14 @@ START_TEST(resets)
 {
     static struct many m;
     struct hw_config cfg = rig_config(breaking[_i]);
-    struct hw_pool *pool = rig_open(&cfg);
+    struct hw_pool *pool;
     unsigned failed = 0;
     uint8_t seen[MANY] = {0};
 
+    /* Answers come later than what befalls the device with a request: a batch
+     * might be answered whole before. */
+    cfg.emulator_latency_us = 1000;
+    pool = rig_open(&cfg);
     many_start(&m, 1);
     for (unsigned round = 0; round < 3; round++) {
         struct hw_live l;
@@ -457,8 +461,10 @@ START_TEST(few_sessions)
         }
     }
     s = rig_stats(pool);
-    ck_assert_uint_ge(s.sessions_created, 3 * 20);
-    ck_assert_uint_ge(s.sessions_evicted, 3 * 20 - 6);
+    /* 20 in each round; at most four of them live on into the next, where the
+     * one that was due to go was still busy for a moment. */
+    ck_assert_uint_ge(s.sessions_created, 3 * 20 - 2 * 4);
+    ck_assert_uint_ge(s.sessions_evicted, s.sessions_created - 5);
     ck_assert_uint_eq(s.requests, 3 * 40);
     ck_assert_uint_eq(s.errors + s.resets, 0);
     /* Without waiting, keys that are busy keep their sessions ... */
