@@ -232,8 +232,10 @@ static unsigned threads_now(void)
 
 static void look_around(void)
 {
-    if (soak.rounds == 0)
+    if (soak.rounds == 0) {
         soak.fds = open_descriptors();
+        soak.threads = threads_now();
+    }
     ck_assert_uint_eq(open_descriptors(), soak.fds);
     ck_assert_uint_eq(threads_now(), soak.threads);
     malloc_trim(0);
@@ -302,7 +304,6 @@ START_TEST(for_so_long)
     char when[32];
 
     soak.random.state = seed != NULL ? strtoull(seed, NULL, 10) : drawn;
-    soak.threads = (unsigned)status("Threads:");
     soak.total_s = minutes != NULL ? strtod(minutes, NULL) * 60 : 0;
     soak.round_s = minutes != NULL ? 10 : 1;
     printf("seed %llu\n", (unsigned long long)soak.random.state);

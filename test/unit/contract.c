@@ -107,11 +107,11 @@ END_TEST
 
 static int next_fd(void)
 {
-    int fd = dup(0);
+    int fd = dup(0), next = fd;
 
     ck_assert_int_ge(fd, 0);
     close(fd);
-    return fd;
+    return next;
 }
 
 /* So that the next one is as many as there are: make, for one, leaves some of
