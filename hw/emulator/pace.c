@@ -2,6 +2,7 @@
 #include "emulator/pace.h"
 
 #include "emulator/batch.h"
+#include "emulator/relaxed.h"
 
 /* How long requests wait for company; so many times, while it comes. What takes
  * longer may wait for as long as it takes: a server whose only processor this
@@ -19,9 +20,6 @@
 /* Full batches before a greater one is expected; doubled when it never comes. */
 #define PROBE_MIN 64
 #define PROBE_MAX 4096
-
-#define GET(p, field)    atomic_load_explicit(&(p)->field, memory_order_relaxed)
-#define SET(p, field, v) atomic_store_explicit(&(p)->field, v, memory_order_relaxed)
 
 void pace_init(struct pace *p)
 {

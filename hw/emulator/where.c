@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emulator/where.h"
 
+#include "emulator/relaxed.h"
+
 /* Batches of a round, and of one that tries the other way. */
 #define ROUND 64
 #define TRIAL 32
@@ -11,9 +13,6 @@
 #define EVERY_MAX 256
 /* Chance alone may be in favour of it once. */
 #define WINS 2
-
-#define GET(w, field)    atomic_load_explicit(&(w)->field, memory_order_relaxed)
-#define SET(w, field, v) atomic_store_explicit(&(w)->field, v, memory_order_relaxed)
 
 void where_init(struct where *w)
 {
