@@ -6,11 +6,6 @@
 # shellcheck source=../support/cli.sh
 . "$(dirname "$0")/../support/cli.sh"
 
-if [ "$san" = thread ]; then
-    echo "skip - $0: ThreadSanitizer holds back the signal that ends a turn"
-    exit 0
-fi
-
 # bench NAME=VALUE...: output in $work/out, files in $work.
 bench() {
     env BENCH_SECONDS=0.05 BENCH_PAIRS=1 "$@" timeout -k 5 100 "${under[@]}" \

@@ -59,29 +59,25 @@ probe --help
 ends 0 "help"
 expect "usage" said '^usage: '
 
-if [ "$san" = thread ]; then
-    echo "skip - calibration: ThreadSanitizer holds back the signal that ends a turn"
-else
-    probe -C -q
-    ends 0 "thresholds measured, quickly and badly"
-    expect "what was measured, as comments" test "$(grep -cE '^# [A-Za-z0-9-]+ +(enc|dec): ' "$work/out")" -eq 36
-    expect "one setting" test "$(grep -c '^min_bytes = ' "$work/out")" -eq 1
-    expect "of all ciphers, both ways" test "$(grep -cE '[A-Z0-9]:(enc|dec):[0-9]+(, .)?$' "$work/out")" -eq 36
-    cp "$work/out" "$work/measured"
-    configure "$(cat "$work/measured")"
-    probe --check-config "$work/openssl.cnf"
-    ends 0 "pasted into a file"
-    expect "it is good" test "$(cat "$work/out")" = "$work/openssl.cnf: good"
-    probe --calibrate emulator emulator
-    ends 2 "calibrating two devices"
-    probe --calibrate pci:0000:ff:1f.7
-    ends 1 "calibrating what is not there"
-    # The device's name goes into a configuration file, and more with it.
-    probe --calibrate -q $'emulator\nmin_bytes = 0\nfallback = no\nemulator_fault = error:997\n[other]'
-    ends 1 "calibrating a device that fails, while other jobs wait for it"
-    expect "what has failed" said '^vcrypto-probe: [A-Z0-9-]+ (en|de)cryption failed$'
-    expect "no setting" sh -c "! grep -q '^min_bytes = [A-Z]' '$work/out'"
-fi
+probe -C -q
+ends 0 "thresholds measured, quickly and badly"
+expect "what was measured, as comments" test "$(grep -cE '^# [A-Za-z0-9-]+ +(enc|dec): ' "$work/out")" -eq 36
+expect "one setting" test "$(grep -c '^min_bytes = ' "$work/out")" -eq 1
+expect "of all ciphers, both ways" test "$(grep -cE '[A-Z0-9]:(enc|dec):[0-9]+(, .)?$' "$work/out")" -eq 36
+cp "$work/out" "$work/measured"
+configure "$(cat "$work/measured")"
+probe --check-config "$work/openssl.cnf"
+ends 0 "pasted into a file"
+expect "it is good" test "$(cat "$work/out")" = "$work/openssl.cnf: good"
+probe --calibrate emulator emulator
+ends 2 "calibrating two devices"
+probe --calibrate pci:0000:ff:1f.7
+ends 1 "calibrating what is not there"
+# The device's name goes into a configuration file, and more with it.
+probe --calibrate -q $'emulator\nmin_bytes = 0\nfallback = no\nemulator_fault = error:997\n[other]'
+ends 1 "calibrating a device that fails, while other jobs wait for it"
+expect "what has failed" said '^vcrypto-probe: [A-Z0-9-]+ (en|de)cryption failed$'
+expect "no setting" sh -c "! grep -q '^min_bytes = [A-Z]' '$work/out'"
 
 configure
 probe --check-config "$work/openssl.cnf"

@@ -12,9 +12,9 @@ skip() {
     exit 0
 }
 
-[ -z "${VCRYPTO_SAN:-}" ] || skip "not under a sanitizer"
-command -v valgrind > /dev/null || skip "no valgrind"
-echo '#include <valgrind/memcheck.h>' | ${CC:-cc} -E - > /dev/null 2>&1 || skip "no valgrind/memcheck.h"
+[ -z "${VCRYPTO_SAN:-}" ] || skip "valgrind does not run what is built with a sanitizer"
+command -v valgrind > /dev/null || skip "no valgrind here; it is in the package valgrind"
+echo '#include <valgrind/memcheck.h>' | ${CC:-cc} -E - > /dev/null 2>&1 || skip "no valgrind/memcheck.h here; it is in the package valgrind"
 
 # shellcheck disable=SC2046
 ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -O2 -gdwarf-4 -Iprovider -Iinclude -o "$tmp/unpad" \
