@@ -274,7 +274,7 @@ START_TEST(errors_of_the_application)
 {
     unsigned eagain;
 
-    scene_open(&scene, "emulator_latency_us = 1000\n");
+    scene_open(&scene, "emulator_latency_us = 200000\n");
     open_crowd();
     for (unsigned errors = 1; errors < ERRORS_MAX; errors++)
         ck_assert_uint_eq(run_crowd(errors, &eagain), 0);

@@ -90,17 +90,17 @@ static void vanish_at_each_pause(const struct way *w)
     pair_close(&p);
 }
 
-static void slow_down(void)
+static void slow_down(const char *latency)
 {
     world_close(&subject);
-    world_open_subject(&subject, "emulator_latency_us = 500");
+    world_open_subject(&subject, latency);
 }
 
 START_TEST(connection_vanishes)
 {
     struct way w = {.kind = _i % KINDS, .wake = _i / KINDS == 0 ? WAKE_FD : WAKE_CALLBACK};
 
-    slow_down();
+    slow_down("emulator_latency_us = 500");
     for (int role = CLIENT; role <= SERVER; role++) {
         w.role = (enum role)role;
         vanish_at_each_pause(&w);
@@ -116,7 +116,8 @@ START_TEST(some_of_many_vanish)
     struct way w = {.kind = _i, .role = SERVER};
     struct pair p;
 
-    slow_down();
+    /* Each of them has to pause. */
+    slow_down("emulator_latency_us = 4000");
     open_contexts(&p, &w);
     for (unsigned i = 0; i < LINKS; i++) {
         pair_connect(&p, &many[i], i % 2 == 0 ? WAKE_FD : WAKE_CALLBACK);

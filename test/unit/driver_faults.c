@@ -381,7 +381,7 @@ START_TEST(resets)
 
     /* Answers come later than what befalls the device with a request: a batch
      * might be answered whole before. */
-    cfg.emulator_latency_us = 1000;
+    cfg.emulator_latency_us = 10000;
     pool = rig_open(&cfg);
     many_start(&m, 1);
     for (unsigned round = 0; round < 3; round++) {
