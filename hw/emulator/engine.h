@@ -84,8 +84,7 @@ struct engine_ops {
     void (*run)(void *engine, unsigned worker, struct engine_task *const *tasks, unsigned n);
     void (*close)(void *state);
 
-    /* Called on a service thread when it begins and before it ends; may be NULL. */
-    void (*thread_begin)(void);
+    /* Called on a service thread before it ends; may be NULL. */
     void (*thread_end)(void);
     /* In the child of a fork, where nothing of the engine is used: the parent's
      * functions are not. May be NULL. */

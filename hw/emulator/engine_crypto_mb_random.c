@@ -9,13 +9,13 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 
 #include "emulator/engine_crypto_mb.h"
+#include "emulator/errors.h"
 
 #define STRENGTH 256
 
@@ -59,13 +59,13 @@ struct crypto_mb_random *crypto_mb_random_new(void)
 
     if (r == NULL)
         return NULL;
-    ERR_set_mark();
+    errors_mark();
     r->libctx = OSSL_LIB_CTX_new();
     if (r->libctx != NULL)
         r->provider = OSSL_PROVIDER_load(r->libctx, "default");
     if (r->provider != NULL)
         r->ctx = generator(r->libctx);
-    ERR_pop_to_mark();
+    errors_unmark();
     if (r->ctx != NULL)
         return r;
     crypto_mb_random_free(r);
@@ -76,8 +76,8 @@ bool crypto_mb_random_bytes(struct crypto_mb_random *r, void *out, size_t len)
 {
     bool ok;
 
-    ERR_set_mark();
+    errors_mark();
     ok = EVP_RAND_generate(r->ctx, out, len, STRENGTH, 0, NULL, 0) == 1;
-    ERR_pop_to_mark();
+    errors_unmark();
     return ok;
 }

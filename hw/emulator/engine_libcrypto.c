@@ -25,9 +25,10 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
+
+#include "emulator/errors.h"
 
 struct libcrypto {
     OSSL_LIB_CTX *libctx;
@@ -246,26 +247,6 @@ static void libcrypto_stop(void *engine)
     free(lc);
 }
 
-/*
- * Errors of the library are not those of whoever lends his thread. A service
- * thread's are read by nobody, so that it needs no mark; and must have none: the
- * first of a thread takes one of the library's global locks, which a thread of
- * the application may have held when it was another's turn to fork.
- */
-static _Thread_local bool unread;
-
-static void mark(void)
-{
-    if (!unread)
-        ERR_set_mark();
-}
-
-static void unmark(void)
-{
-    if (!unread)
-        ERR_pop_to_mark();
-}
-
 static void *libcrypto_start(unsigned workers)
 {
     struct libcrypto *lc = calloc(1, sizeof(*lc));
@@ -274,11 +255,11 @@ static void *libcrypto_start(unsigned workers)
     (void)workers;
     if (lc == NULL)
         return NULL;
-    mark();
+    errors_mark();
     take_shared(lc);
     if (lc->provider != NULL)
         lc->ciphers = OSSL_PROVIDER_query_operation(lc->provider, OSSL_OP_CIPHER, &no_cache);
-    unmark();
+    errors_unmark();
     if (lc->ciphers == NULL) {
         libcrypto_stop(lc);
         return NULL;
@@ -381,12 +362,12 @@ static void *libcrypto_open(void *engine, const struct engine_key *key)
     const struct libcrypto *lc = engine;
     void *state;
 
-    mark();
+    errors_mark();
     if (key->alg->service == VIRTIO_CRYPTO_SERVICE_AKCIPHER)
         state = engine_libcrypto_ak_open(lc->libctx, key);
     else
         state = open_symmetric(lc, key);
-    unmark();
+    errors_unmark();
     return state;
 }
 
@@ -410,23 +391,18 @@ static void libcrypto_run(void *engine, unsigned worker, struct engine_task *con
 {
     (void)engine;
     (void)worker;
-    mark();
+    errors_mark();
     for (unsigned i = 0; i < n; i++) {
         struct engine_libcrypto_state *head = tasks[i]->state;
 
         tasks[i]->status = head->run(head, tasks[i]);
         /* At once: the queue is short, and the mark is lost when it is full. */
         if (tasks[i]->status != VIRTIO_CRYPTO_OK) {
-            unmark();
-            mark();
+            errors_unmark();
+            errors_mark();
         }
     }
-    unmark();
-}
-
-static void libcrypto_thread_begin(void)
-{
-    unread = true;
+    errors_unmark();
 }
 
 /* Thread-local data of libcrypto would else live until the process ends. */
@@ -443,7 +419,6 @@ const struct engine_ops engine_libcrypto = {
     .open = libcrypto_open,
     .run = libcrypto_run,
     .close = libcrypto_close,
-    .thread_begin = libcrypto_thread_begin,
     .thread_end = libcrypto_thread_end,
     .forked = libcrypto_forked,
 };

@@ -40,13 +40,6 @@ void engines_stop(struct engines *e)
     memset(e, 0, sizeof(*e));
 }
 
-void engines_thread_begin(const struct engines *e)
-{
-    for (unsigned i = 0; i < ENGINES; i++)
-        if (e->engine[i] != NULL && engines[i]->thread_begin != NULL)
-            engines[i]->thread_begin();
-}
-
 void engines_thread_end(const struct engines *e)
 {
     for (unsigned i = 0; i < ENGINES; i++)

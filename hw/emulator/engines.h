@@ -36,8 +36,7 @@ struct engine_states {
 /* 0, or -ENODEV: not even libcrypto starts. */
 int engines_start(struct engines *e, unsigned workers);
 void engines_stop(struct engines *e);
-/* On a service thread when it begins, and before it ends. */
-void engines_thread_begin(const struct engines *e);
+/* On a service thread before it ends. */
 void engines_thread_end(const struct engines *e);
 /* In the child of a fork. */
 void engines_forked(void);

@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "emulator/device.h"
+#include "emulator/errors.h"
 #include "emulator/forks.h"
 
 static void futex_wait(atomic_uint *word, unsigned seen, const struct timespec *timeout)
@@ -329,7 +330,7 @@ static void *worker_main(void *arg)
     prctl(PR_SET_NAME, "vcrypto-emu");
     /* Sleeps with a timeout serve latencies of microseconds. */
     prctl(PR_SET_TIMERSLACK, 1);
-    engines_thread_begin(&e->sessions.engines);
+    errors_unread();
     while (!atomic_load_explicit(&s->stop, memory_order_relaxed)) {
         forks_pass();
         if (!broken(e))
