@@ -82,15 +82,28 @@ static bool can(const struct crypto_mb_state *st, const struct engine_ak_op *op)
            (op->src_len < curve_of(st)->bytes || curve_of(st)->bytes % 8 == 0);
 }
 
-static bool nonce(struct crypto_mb_worker *w, const struct curve *c, int64u *out)
+static bool random_words(struct crypto_mb_worker *w, int64u *out, size_t size)
 {
     if (w->random == NULL)
         w->random = crypto_mb_random_new();
-    do {
-        if (w->random == NULL || !crypto_mb_random_bytes(w->random, out, c->words * sizeof(*out)))
+    return w->random != NULL && crypto_mb_random_bytes(w->random, out, size);
+}
+
+/* Those of all lanes are made with the first: most of what it takes is not the
+ * numbers. They are as old as one call of the library: none is there twice after
+ * a fork. */
+static bool nonce(struct crypto_mb_worker *w, const struct curve *c, unsigned lane)
+{
+    int64u *out = w->lanes.ec.nonce[lane];
+
+    if (lane == 0 && !random_words(w, out, sizeof(w->lanes.ec.nonce)))
+        return false;
+    out[c->words - 1] &= c->top;
+    while (!in_range(c, out)) {
+        if (!random_words(w, out, c->words * sizeof(*out)))
             return false;
         out[c->words - 1] &= c->top;
-    } while (!in_range(c, out));
+    }
     return true;
 }
 
@@ -103,7 +116,7 @@ static bool put(struct crypto_mb_worker *w, unsigned lane, const struct engine_a
 
     memset(w->lanes.ec.digest[lane], 0, c->bytes - len);
     memcpy(w->lanes.ec.digest[lane] + c->bytes - len, op->src, len);
-    return nonce(w, c, w->lanes.ec.nonce[lane]);
+    return nonce(w, c, lane);
 }
 
 static void compute(struct crypto_mb_worker *w)
