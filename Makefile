@@ -176,6 +176,9 @@ $(TEST_PROGRAMS): $(B)/%: $(O)/%.o $(FIBRE_OBJ) $(O)/libsupport.a $(O)/libhw.a
 	$(call say,LD,$@)
 	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS)
 
+# Of the provider, which is else a module.
+$(B)/test/unit/der: $(call objects,provider/der.c)
+
 $(B)/bench/bench: $(BENCH_OBJ) $(FIBRE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

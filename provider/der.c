@@ -75,3 +75,49 @@ void der_small(struct der *d, uint8_t n)
     byte(d, n);
     der_header(d, DER_INTEGER, since);
 }
+
+/* What has not been read yet. */
+struct rest {
+    const uint8_t *at;
+    size_t len;
+};
+
+/* Tag and length, which is the shortest form of one below 256 that the rest has
+ * room for. */
+static bool take_header(struct rest *in, uint8_t tag, size_t *len)
+{
+    size_t head = in->len >= 3 && in->at[1] == 0x81 ? 3 : 2;
+
+    if (in->len < head || in->at[0] != tag)
+        return false;
+    *len = in->at[head - 1];
+    if ((*len >= 0x80) != (head == 3) || *len > in->len - head)
+        return false;
+    in->at += head;
+    in->len -= head;
+    return true;
+}
+
+static bool take_positive(struct rest *in, size_t bytes)
+{
+    size_t len, zero;
+
+    if (!take_header(in, DER_INTEGER, &len) || len == 0 || (in->at[0] & 0x80))
+        return false;
+    zero = in->at[0] == 0;
+    /* A leading zero is there for the sign alone, and 0 is no number of these. */
+    if (len - zero > bytes || (zero != 0 && (len == 1 || !(in->at[1] & 0x80))))
+        return false;
+    in->at += len;
+    in->len -= len;
+    return true;
+}
+
+bool der_is_signature(const uint8_t *sig, size_t len, size_t bytes)
+{
+    struct rest in = {sig, len};
+    size_t inner;
+
+    return take_header(&in, DER_SEQUENCE, &inner) && inner == in.len && take_positive(&in, bytes) &&
+           take_positive(&in, bytes) && in.len == 0;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Just enough DER to write keys. It is written from its end to its beginning,
- * so that each length is known when it is needed. */
+/* Just enough DER to write keys and to look at signatures. It is written from
+ * its end to its beginning, so that each length is known when it is needed. */
 #ifndef VCRYPTO_DER_H
 #define VCRYPTO_DER_H
 
@@ -31,5 +31,9 @@ void der_header(struct der *d, uint8_t tag, size_t since);
 /* An INTEGER, not negative. */
 void der_uint(struct der *d, const BIGNUM *n);
 void der_small(struct der *d, uint8_t n); /* below 128 */
+
+/* Whether it is a SEQUENCE of two INTEGERs and nothing else, each positive, of at
+ * most so many bytes (100 or fewer), and in its shortest form. */
+bool der_is_signature(const uint8_t *sig, size_t len, size_t bytes);
 
 #endif

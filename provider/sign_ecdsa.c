@@ -7,36 +7,12 @@
  * than signing. It must be well-formed.
  */
 #include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
 #include <string.h>
 
+#include "der.h"
 #include "provider.h"
 #include "sign.h"
 #include "stats.h"
-
-/* Whether it is the only encoding of two numbers that an order of so many bytes
- * allows. */
-static bool well_formed(const uint8_t *sig, size_t len, size_t order)
-{
-    const uint8_t *p = sig;
-    ECDSA_SIG *s;
-    bool ok = false;
-
-    ERR_set_mark();
-    s = d2i_ECDSA_SIG(NULL, &p, (long)len);
-    if (s != NULL && p == sig + len && i2d_ECDSA_SIG(s, NULL) == (int)len) {
-        const BIGNUM *both[] = {ECDSA_SIG_get0_r(s), ECDSA_SIG_get0_s(s)};
-
-        ok = true;
-        for (unsigned i = 0; i < 2; i++)
-            ok = ok && !BN_is_zero(both[i]) && !BN_is_negative(both[i]) &&
-                 (size_t)BN_num_bytes(both[i]) <= order;
-    }
-    ERR_pop_to_mark();
-    ECDSA_SIG_free(s);
-    return ok;
-}
 
 /* Bytes of the longest signature: two INTEGERs, each with a bit for the sign,
  * in a SEQUENCE. */
@@ -88,7 +64,7 @@ static enum offload_result sign(struct sign_ctx *ctx, uint8_t *sig, size_t *sigl
     result = offload_run(ctx->offload, false);
     len = req->result_len;
     if (result == OFFLOAD_REJECTED ||
-        (result == OFFLOAD_DONE && !well_formed(ctx->work, len, device->size)))
+        (result == OFFLOAD_DONE && !der_is_signature(ctx->work, len, device->size)))
         return offload_wrong(ctx->offload);
     if (result == OFFLOAD_DONE) {
         memcpy(sig, ctx->work, len);
