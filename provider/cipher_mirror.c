@@ -3,56 +3,7 @@
 
 #include <string.h>
 
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
-
 #include "direct.h"
-
-/* RFC 7905: the sequence number, padded in front, over the fixed IV. */
-static void chacha_tls_nonce(struct cipher_mirror *c, uint8_t *record)
-{
-    (void)record;
-    memcpy(c->nonce, c->tls_fixed, 12);
-    for (unsigned i = 0; i < 8; i++)
-        c->nonce[4 + i] ^= c->tls_aad[i];
-    c->nonce_len = 12;
-}
-
-/* RFC 6655: the explicit part follows the fixed one; a sender uses the
- * sequence number, which cannot repeat. */
-static void ccm_tls_nonce(struct cipher_mirror *c, uint8_t *record)
-{
-    if (c->base.encrypting)
-        memcpy(record, c->tls_aad, 8);
-    memcpy(c->nonce, c->tls_fixed, 4);
-    memcpy(c->nonce + 4, record, 8);
-    c->nonce_len = 12;
-}
-
-const struct mirror_rules mirror_chacha = {
-    .nonce_min = 12,
-    .nonce_max = 12,
-    .nonce_default = 12,
-    .tag_default = 16,
-    .tls_fixed_len = 12,
-    .tls_explicit_len = 0,
-    .tls_nonce = chacha_tls_nonce,
-};
-
-const struct mirror_rules mirror_ccm = {
-    .nonce_min = 7,
-    .nonce_max = 13,
-    .nonce_default = 7,
-    .tag_default = 12,
-    .tls_fixed_len = 4,
-    .tls_explicit_len = 8,
-    .one_update = true,
-    .tls_nonce = ccm_tls_nonce,
-    .iv_offset = 1,
-};
 
 void *cipher_mirror_newctx(struct provctx *prov, const struct algorithm *alg)
 {
@@ -91,58 +42,10 @@ void mirror_forget_message(struct cipher_mirror *c)
     c->total = SIZE_MAX;
 }
 
-/*
- * Brings the twin, which has the message's AAD, to where the device left off:
- * it does the same data again. That data is what the opposite direction makes
- * of the kept result. Counted as a stream.
- */
-static int twin_catches_up(struct cipher_mirror *c, void *to, const uint8_t *kept, size_t len)
-{
-    enum { CHUNK = 4096 };
-    const struct software_cipher *sw = mirror_software(c);
-    void *back = sw->newctx(sw->provctx);
-    uint8_t *buf = OPENSSL_malloc(CHUNK);
-    size_t done;
-    int ok =
-        back != NULL && buf != NULL &&
-        (c->base.encrypting ? sw->decrypt_init : sw->encrypt_init)(
-            back, hw_key_bytes(c->base.key), hw_key_len(c->base.key), c->nonce, c->nonce_len, NULL);
-
-    stats_software(c->base.prov, SW_STREAM);
-    while (ok && len != 0) {
-        size_t n = len < CHUNK ? len : CHUNK;
-
-        ok = sw->update(back, buf, &done, n, kept, n) && sw->update(to, buf, &done, n, buf, n);
-        kept += n;
-        len -= n;
-    }
-    if (back != NULL)
-        sw->freectx(back);
-    OPENSSL_clear_free(buf, CHUNK);
-    return ok;
-}
-
-int mirror_twin_goes_on(struct cipher_mirror *c)
-{
-    const void *kept;
-    size_t len;
-    bool ok;
-
-    if (mirror_rules(c)->one_update || c->ended)
-        return 0;
-    kept = offload_kept(c->base.offload, &len);
-    ok = kept != NULL && twin_catches_up(c, mirror_twin(c), kept, len);
-    c->stage = ok ? MIRROR_TWIN : MIRROR_LOST;
-    offload_drop(c->base.offload);
-    return ok ? -1 : 0;
-}
-
 void *cipher_mirror_dupctx(void *vctx)
 {
     struct cipher_mirror *from = vctx;
     struct cipher_mirror *c = cipher_dup(&from->base, sizeof(*c));
-    const void *kept;
-    size_t len;
 
     if (c == NULL)
         return NULL;
@@ -153,8 +56,7 @@ void *cipher_mirror_dupctx(void *vctx)
     }
     /* A message that allows no more data needs only the tag, which is copied. */
     if (c->stage == MIRROR_SERVED && !c->ended && !mirror_rules(c)->one_update) {
-        kept = offload_kept(from->base.offload, &len);
-        if (kept == NULL || !twin_catches_up(c, mirror_twin(c), kept, len)) {
+        if (!mirror_twin_catches_up(c, from->base.offload)) {
             (void)cipher_fail();
             cipher_mirror_freectx(c);
             return NULL;
@@ -229,96 +131,6 @@ int cipher_mirror_dinit(void *vctx, const unsigned char *key, size_t key_len,
     return mirror_init(vctx, false, key, key_len, iv, iv_len, params);
 }
 
-/* A request for a whole message, or NULL: the twin's (counted). */
-static struct hw_request *message_request(struct cipher_mirror *c, size_t len)
-{
-    const struct hw_limits *l = &c->base.alg->limits;
-    size_t offset = mirror_rules(c)->iv_offset;
-    struct hw_request *req;
-    uint8_t iv[HW_IV_MAX] = {0};
-
-    if (c->base.key == NULL || c->nonce_len < mirror_rules(c)->nonce_min ||
-        c->nonce_len > mirror_rules(c)->nonce_max || c->tag_len > HW_TAG_MAX ||
-        !(c->base.alg->info->tag_lens >> c->tag_len & 1) ||
-        (c->base.alg->on_device && (len > l->max_len || c->aad_len > l->max_aad))) {
-        stats_software(c->base.prov, SW_UNSUPPORTED);
-        return NULL;
-    }
-    memcpy(iv + offset, c->nonce, c->nonce_len);
-    req = cipher_request(&c->base, len, iv, sizeof(iv));
-    if (req == NULL)
-        return NULL;
-    req->iv_len = (uint8_t)c->nonce_len;
-    req->tag_len = (uint8_t)c->tag_len;
-    return req;
-}
-
-static void set_buffers(struct hw_request *req, uint8_t *out, const uint8_t *in, size_t len)
-{
-    if (len == 0)
-        return;
-    req->src[req->nsrc++] = (struct iovec){(void *)(uintptr_t)in, len};
-    req->dst[req->ndst++] = (struct iovec){out, len};
-}
-
-/* Data of an open message, all of it as far as one can tell. */
-static enum offload_result device_data(struct cipher_mirror *c, uint8_t *out, const uint8_t *in,
-                                       size_t len)
-{
-    struct hw_request *req;
-    enum offload_result result;
-
-    if (c->streams || (!c->base.encrypting && !c->tag_given)) {
-        stats_software(c->base.prov, SW_STREAM);
-        return OFFLOAD_SOFTWARE;
-    }
-    req = message_request(c, len);
-    if (req == NULL)
-        return OFFLOAD_SOFTWARE;
-    req->aad = c->aad;
-    req->aad_len = c->aad_len;
-    if (!c->base.encrypting)
-        memcpy(req->tag, c->tag, c->tag_len);
-    set_buffers(req, out, in, len);
-    result = offload_run(c->base.offload, !mirror_rules(c)->one_update);
-    if (result == OFFLOAD_DONE && c->base.encrypting) {
-        memcpy(c->tag, req->tag, c->tag_len);
-        c->made_len = c->tag_len;
-    }
-    return result;
-}
-
-/* A record in place: 1, 0 failed, -1 the twin's. */
-static int device_record(struct cipher_mirror *c, uint8_t *record, size_t *outl, size_t len)
-{
-    size_t head = mirror_rules(c)->tls_explicit_len, n;
-    uint8_t *payload = record + head;
-    struct hw_request *req;
-
-    if (len < head + c->tag_len)
-        return -1;
-    n = len - head - c->tag_len;
-    c->aad_len = 0;
-    mirror_rules(c)->tls_nonce(c, record);
-    req = message_request(c, n);
-    if (req == NULL)
-        return -1;
-    req->aad = c->tls_aad;
-    req->aad_len = sizeof(c->tls_aad);
-    if (!c->base.encrypting)
-        memcpy(req->tag, payload + n, c->tag_len);
-    set_buffers(req, payload, payload, n);
-    switch (offload_run(c->base.offload, false)) {
-    case OFFLOAD_DONE: break;
-    case OFFLOAD_SOFTWARE: return -1;
-    default: return 0;
-    }
-    if (c->base.encrypting)
-        memcpy(payload + n, req->tag, c->tag_len);
-    *outl = c->base.encrypting ? len : n;
-    return 1;
-}
-
 /*
  * What comes before the data, and the twin has accepted: AAD, or with NULL the
  * data's length. In CCM each replaces the AAD there was.
@@ -341,34 +153,6 @@ static void note_head(struct cipher_mirror *c, const uint8_t *aad, size_t len)
     c->aad_len += len;
 }
 
-/*
- * CCM's twin has length and AAD of a message that the device did, and would take
- * the next one's data for its, with its nonce. A message without data takes its
- * place, whose tag is the end of it. The tag's length may be an older one.
- */
-static void twin_ends(struct cipher_mirror *c)
-{
-    const struct software_cipher *sw = mirror_software(c);
-    uint8_t none[MIRROR_TAG_MAX];
-    size_t done, len = c->tag_len;
-    OSSL_PARAM tag[2] = {
-        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, none, len),
-        OSSL_PARAM_construct_end(),
-    };
-
-    if (c->total == SIZE_MAX)
-        return;
-    ERR_set_mark();
-    if (sw->encrypt_init(mirror_twin(c), NULL, 0, NULL, 0, NULL) &&
-        sw->update(mirror_twin(c), NULL, &done, 0, NULL, 0) &&
-        sw->update(mirror_twin(c), none, &done, sizeof(none), none, 0))
-        for (len = 4; !sw->get_ctx_params(mirror_twin(c), tag) && len <= MIRROR_TAG_MAX; len += 2)
-            tag[0].data_size = len;
-    ERR_pop_to_mark();
-    if (!c->base.encrypting)
-        (void)sw->decrypt_init(mirror_twin(c), NULL, 0, NULL, 0, NULL);
-}
-
 /* 1 or 0: it is done; -1: the twin is to do it. */
 static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, const uint8_t *in,
                        size_t len)
@@ -386,11 +170,11 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
     c->one_so_far = true;
     if (mirror_rules(c)->one_update && c->total != SIZE_MAX && c->total != len)
         return -1;
-    switch (device_data(c, out, in, len)) {
+    switch (mirror_device_data(c, out, in, len)) {
     case OFFLOAD_DONE:
         c->stage = MIRROR_SERVED;
         if (mirror_rules(c)->one_update)
-            twin_ends(c);
+            mirror_twin_ends(c);
         *outl = len;
         return 1;
     case OFFLOAD_FAILED: return 0;
@@ -423,7 +207,7 @@ static int mirror_update(struct cipher_mirror *c, uint8_t *out, size_t *outl, co
     if (c->stage == MIRROR_LOST)
         return 0;
     if (c->tls)
-        return out == in && in != NULL ? device_record(c, out, outl, len) : -1;
+        return out == in && in != NULL ? mirror_device_record(c, out, outl, len) : -1;
     if (in == NULL)
         return -1;
     /* AAD behind data is a mistake, of which the twin makes something. */

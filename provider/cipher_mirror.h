@@ -90,9 +90,26 @@ static inline void mirror_to_twin(struct cipher_mirror *c)
 
 /* The message is over, or another begins. */
 void mirror_forget_message(struct cipher_mirror *c);
+
+/* Data of an open message, all of it as far as one can tell. */
+enum offload_result mirror_device_data(struct cipher_mirror *c, uint8_t *out, const uint8_t *in,
+                                       size_t len);
+/* A record in place: 1, 0 failed, -1 the twin's. */
+int mirror_device_record(struct cipher_mirror *c, uint8_t *record, size_t *outl, size_t len);
+
+/* Brings the twin, which has the message's AAD, to where the device left off:
+ * it does the same data again, whose result `from` has kept. Counted as a
+ * stream. */
+bool mirror_twin_catches_up(struct cipher_mirror *c, const struct offload *from);
 /* More comes behind what the device has done: the twin goes on, -1, or there
  * must not be more, 0: then it is not the twin's, which would take it for the
  * beginning. */
 int mirror_twin_goes_on(struct cipher_mirror *c);
+/*
+ * CCM's twin has length and AAD of a message that the device did, and would take
+ * the next one's data for its, with its nonce. A message without data takes its
+ * place, whose tag is the end of it. The tag's length may be an older one.
+ */
+void mirror_twin_ends(struct cipher_mirror *c);
 
 #endif
