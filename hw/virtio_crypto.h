@@ -113,7 +113,25 @@ int vc_status(const struct request *r, uint8_t status);
 /* Whether the configuration advertises alg. */
 bool vc_advertises(const struct virtio_crypto_config *cfg, enum hw_alg alg);
 
-/* Control queue, virtio_crypto_ctrl.c. */
+/* Control queue, virtio_crypto_command.c. With the session table's lock held, but
+ * for the kick. */
+
+/* Gives the creation of s, or the end of a session, to the control queue; a
+ * reference to s, which may be NULL in the latter, goes along. -ENOMEM: it does
+ * not. */
+int vc_send_create(struct vc_device *vc, struct session *s);
+int vc_send_end(struct vc_device *vc, enum hw_alg alg, uint64_t id, struct session *s);
+/* Commands go to the ring in the order in which they were given: a session's end
+ * frees the place that the next creation needs. True: the device is to be told,
+ * when the lock has been released. */
+bool vc_commands_pump(struct vc_device *vc, bool hold_creations);
+void vc_commands_kick(struct vc_device *vc);
+/* 1: there is an answer, to *out, which is the caller's now; or perhaps, and
+ * *out is as it was. 0: there is none. -EIO: the device broke the rules. */
+int vc_command_answer(struct vc_device *vc, struct vc_command **out);
+void vc_command_free(struct vc_command *c);
+
+/* Sessions, virtio_crypto_ctrl.c. */
 
 /* driver_ops prepare, forget_key and deadline. */
 int vc_prepare(struct device *dev, struct request *r);
@@ -126,9 +144,6 @@ void vc_control_start(struct vc_device *vc);
 void vc_control_farewell(struct vc_device *vc);
 /* Answers that came. -EIO: the device broke the rules, or is late. */
 int vc_control_service(struct vc_device *vc);
-/* Lock held. Gives a session's end to the control queue; s may be NULL, a
- * reference to it goes along. -ENOMEM. */
-int vc_send_end(struct vc_device *vc, enum hw_alg alg, uint64_t id, struct session *s);
 /* The device was reset: commands and sessions are gone, requests that waited
  * for one go to orphans. */
 void vc_control_drop(struct vc_device *vc, struct request_list *orphans);

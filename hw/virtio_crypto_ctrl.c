@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control queue: sessions are made, ended and evicted here, through the
- * same asynchronous path as everything else. One lock, the session table's,
- * guards the control ring, the commands and the table; it is never held while
- * a request is finished or put on a data queue.
+ * Sessions are made, ended and evicted here, through the same asynchronous path
+ * as everything else. One lock, the session table's, guards the control ring,
+ * the commands and the table; it is never held while a request is finished or
+ * put on a data queue.
  */
 #include <endian.h>
 #include <errno.h>
 #include <sched.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -34,108 +32,6 @@ static struct vc_device *running(struct device *dev)
     if (atomic_load_explicit(&dev->state, memory_order_acquire) != DEVICE_RUNNING)
         return NULL;
     return vc_of(dev);
-}
-
-/* Lock held. Commands go to the ring in the order in which they were given: a
- * session's end frees the place that the next creation needs. */
-static bool pump(struct vc_device *vc)
-{
-    struct vc_command *c;
-
-    TAILQ_FOREACH(c, &vc->commands, link)
-    {
-        struct virtqueue_seg segs[2];
-
-        if (c->on_ring || (c->creates && vc_strays_hold(vc)))
-            continue;
-        segs[0] = (struct virtqueue_seg){c->buf.iova, (uint32_t)c->out_len};
-        segs[1] =
-            (struct virtqueue_seg){c->buf.iova + c->out_len, (uint32_t)(c->buf_len - c->out_len)};
-        if (virtqueue_add(&vc->ctrl.vq, segs, 1, 1, c) != 0)
-            break;
-        c->on_ring = true;
-        vc->creating += c->creates;
-    }
-    if (!virtqueue_should_kick(&vc->ctrl.vq))
-        return false;
-    atomic_fetch_add_explicit(&vc->dev->sessions.kickers, 1, memory_order_relaxed);
-    return true;
-}
-
-/* Lock released, after pump said so and counted us. */
-static void kick(struct vc_device *vc)
-{
-    struct device *dev = vc->dev;
-
-    virtio_pci_notify(&vc->pci, vc->ctrl.doorbell, vc->ctrl.index);
-    /* Release: pairs with vc_control_drop, after which vc may go. */
-    atomic_fetch_sub_explicit(&dev->sessions.kickers, 1, memory_order_release);
-}
-
-static void free_command(struct vc_command *c)
-{
-    dma_buf_put(&c->buf, c->buf_len);
-    if (c->session != NULL)
-        session_unref(c->session);
-    free(c);
-}
-
-/* A command with room for bytes of message and answer. */
-static int new_command(struct vc_device *vc, size_t bytes, struct vc_command **out)
-{
-    struct vc_command *c = calloc(1, sizeof(*c));
-    int rc;
-
-    if (c == NULL)
-        return -ENOMEM;
-    rc = dma_buf_get(vc->dev->dma, bytes, &c->buf);
-    if (rc != 0) {
-        free(c);
-        return rc;
-    }
-    *out = c;
-    return 0;
-}
-
-/* Lock held. The message is written; answer bytes of the device's follow it. */
-static void give(struct vc_device *vc, struct vc_command *c, size_t answer)
-{
-    c->buf_len = c->out_len + answer;
-    memset(c->buf.va + c->out_len, VC_STATUS_UNSET, answer);
-    c->deadline = device_now() + (uint64_t)vc->dev->cfg.timeout_ms * 1000000u;
-    TAILQ_INSERT_TAIL(&vc->commands, c, link);
-}
-
-/* Lock held. A reference to s goes with the command. -ENOMEM: s is left. */
-static int send_create(struct vc_device *vc, struct session *s)
-{
-    const size_t answer = sizeof(struct virtio_crypto_session_input);
-    size_t key_len = s->key->spec.len;
-    struct vc_command *c;
-    int rc = new_command(vc, VC_COMMAND_MAX + key_len + answer, &c);
-
-    if (rc != 0)
-        return rc;
-    c->out_len = vc_format_create(vc, s, c->buf.va);
-    memcpy(c->buf.va + c->out_len, s->key->spec.bytes, key_len);
-    c->out_len += key_len;
-    c->session = s;
-    c->creates = true;
-    give(vc, c, answer);
-    return 0;
-}
-
-int vc_send_end(struct vc_device *vc, enum hw_alg alg, uint64_t id, struct session *s)
-{
-    struct vc_command *c;
-    int rc = new_command(vc, VC_COMMAND_MAX + 1, &c);
-
-    if (rc != 0)
-        return rc;
-    c->out_len = vc_format_destroy(vc, alg, id, c->buf.va);
-    c->session = s;
-    give(vc, c, 1);
-    return 0;
 }
 
 /* Lock held. s is out of the table; its reference is ours to give away. */
@@ -175,7 +71,7 @@ static int make_session(struct vc_device *vc, const struct request *r,
     if (s == NULL)
         return -ENOMEM;
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    rc = send_create(vc, s);
+    rc = vc_send_create(vc, s);
     if (rc != 0) {
         session_unref(s);
         session_remove(t, s);
@@ -245,11 +141,11 @@ int vc_prepare(struct device *dev, struct request *r)
     vc = running(dev);
     if (vc != NULL) {
         rc = find_session(vc, r, &use);
-        ring = pump(vc);
+        ring = vc_commands_pump(vc, vc_strays_hold(vc));
     }
     pthread_mutex_unlock(&dev->sessions.lock);
     if (ring)
-        kick(vc);
+        vc_commands_kick(vc);
     return rc;
 }
 
@@ -268,10 +164,10 @@ void vc_forget_key(struct device *dev, uint64_t key_id)
             session_unref(s);
     }
     if (vc != NULL)
-        ring = pump(vc);
+        ring = vc_commands_pump(vc, vc_strays_hold(vc));
     pthread_mutex_unlock(&dev->sessions.lock);
     if (ring)
-        kick(vc);
+        vc_commands_kick(vc);
 }
 
 /* What a command's answer means for those who wait. */
@@ -326,7 +222,7 @@ static bool retry_create(struct vc_device *vc, struct session *s)
     if (!make_room(vc, s))
         return false;
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    if (send_create(vc, s) == 0)
+    if (vc_send_create(vc, s) == 0)
         return true;
     session_unref(s);
     return false;
@@ -385,57 +281,32 @@ static void act_on(struct outcome *o)
     hw_key_unref(o->key);
 }
 
-/* Whether the device wrote the status: with it, an answer ends or begins. */
-static bool answered(const struct vc_command *c)
-{
-    size_t at = c->out_len;
-
-    if (c->creates)
-        at += offsetof(struct virtio_crypto_session_input, status);
-    return __atomic_load_n(c->buf.va + at, __ATOMIC_RELAXED) != VC_STATUS_UNSET;
-}
-
 /* One answer: 1, none: 0, -EIO. */
 static int service_one(struct vc_device *vc)
 {
     struct outcome out = {.waiters = TAILQ_HEAD_INITIALIZER(out.waiters)};
     struct vc_command *c = NULL;
-    void *token;
-    unsigned head;
-    uint32_t len;
     bool ring = false;
-    int rc;
+    int rc = 0;
 
     pthread_mutex_lock(&vc->dev->sessions.lock);
     /* Not listened to any more: sessions that are being made may be forgotten
      * then, and nobody expects their answers but the drop. */
-    if (running(vc->dev) == NULL) {
-        pthread_mutex_unlock(&vc->dev->sessions.lock);
-        return 0;
-    }
-    virtqueue_irq_off(&vc->ctrl.vq);
-    rc = virtqueue_get(&vc->ctrl.vq, &token, &head, &len);
-    /* What is given back without an answer may be in work still: it stays until
-     * the device is reset. */
-    if (rc == 1 && !answered(token))
-        rc = -EIO;
-    if (rc == 1) {
-        c = token;
-        TAILQ_REMOVE(&vc->commands, c, link);
+    if (running(vc->dev) != NULL)
+        rc = vc_command_answer(vc, &c);
+    if (c != NULL) {
         if (c->creates)
             created(vc, c, &out);
         vc_strays_step(vc, c->session == NULL);
-        ring = pump(vc);
-    } else if (rc == 0 && virtqueue_irq_on(&vc->ctrl.vq)) {
-        rc = 1;
+        ring = vc_commands_pump(vc, vc_strays_hold(vc));
     }
     pthread_mutex_unlock(&vc->dev->sessions.lock);
     if (ring)
-        kick(vc);
+        vc_commands_kick(vc);
     act_on(&out);
     if (c != NULL) {
         pthread_mutex_lock(&vc->dev->sessions.lock);
-        free_command(c);
+        vc_command_free(c);
         pthread_mutex_unlock(&vc->dev->sessions.lock);
     }
     return rc;
@@ -501,7 +372,7 @@ void vc_control_drop(struct vc_device *vc, struct request_list *orphans)
         TAILQ_REMOVE(&vc->commands, c, link);
         if (c->session != NULL)
             TAILQ_CONCAT(orphans, &c->session->waiters, link);
-        free_command(c);
+        vc_command_free(c);
     }
     do {
         n = session_take(t, 0, dropped, 16);
