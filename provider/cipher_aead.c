@@ -93,6 +93,8 @@ static int stream_from_device(struct cipher_aead *c)
     stats_software(c->base.prov, SW_STREAM);
     ok = kept != NULL && stream_replay(c, kept, len);
     offload_drop(c->base.offload);
+    if (!ok)
+        c->stage = MESSAGE_LOST;
     return ok;
 }
 
@@ -134,7 +136,8 @@ int aead_dup(struct cipher_aead *c, const struct cipher_aead *from)
             return 0;
     }
     switch (from->stage) {
-    case MESSAGE_AAD: return 1;
+    case MESSAGE_AAD:
+    case MESSAGE_LOST: return 1;
     case MESSAGE_STREAM:
         c->base.twin = from->base.twin;
         c->base.twin.ctx = sw->dupctx(from->base.twin.ctx);
@@ -175,7 +178,8 @@ int aead_aad(struct cipher_aead *c, const uint8_t *aad, size_t len)
     if (a->on_device && a->limits.max_aad < most)
         most = a->limits.max_aad;
     switch (c->stage) {
-    case MESSAGE_DEVICE: return 0; /* AAD comes before data */
+    case MESSAGE_DEVICE: /* AAD comes before data */
+    case MESSAGE_LOST: return 0;
     case MESSAGE_STREAM: return stream_data(c, NULL, aad, len);
     case MESSAGE_AAD: break;
     }
@@ -267,7 +271,7 @@ static int first_data(struct cipher_aead *c, uint8_t *out, const uint8_t *in, si
         stats_software(c->base.prov, SW_STREAM);
         break;
     case OFFLOAD_SOFTWARE: break;
-    case OFFLOAD_FAILED: return 0;
+    case OFFLOAD_FAILED: c->stage = MESSAGE_LOST; return 0;
     }
     return stream_start(c) && stream_data(c, out, in, len);
 }
@@ -278,6 +282,7 @@ int aead_data(struct cipher_aead *c, uint8_t *out, const uint8_t *in, size_t len
     switch (c->stage) {
     case MESSAGE_AAD: return first_data(c, out, in, len);
     case MESSAGE_STREAM: return stream_data(c, out, in, len);
+    case MESSAGE_LOST: return 0;
     case MESSAGE_DEVICE: break;
     }
     c->streams = true;
@@ -323,6 +328,7 @@ int aead_final(struct cipher_aead *c)
     case MESSAGE_AAD: ok = final_empty(c); break;
     case MESSAGE_DEVICE: ok = final_device(c); break;
     case MESSAGE_STREAM: ok = stream_final(c); break;
+    case MESSAGE_LOST: break;
     }
     if (c->updates <= 1)
         c->streams = false;

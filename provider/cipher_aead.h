@@ -11,6 +11,9 @@
  *     MESSAGE_AAD --data, device--> MESSAGE_DEVICE
  *          \                             |
  *           `--data, software--> MESSAGE_STREAM <--- more data, another tag, dup
+ *
+ * Where that fails, or the device does, the message is LOST: nothing more is
+ * taken, and it has no tag, for that would be one of a part of it.
  */
 #ifndef VCRYPTO_CIPHER_AEAD_H
 #define VCRYPTO_CIPHER_AEAD_H
@@ -26,7 +29,7 @@
 struct cipher_aead {
     struct cipher base;
 
-    enum { MESSAGE_AAD, MESSAGE_DEVICE, MESSAGE_STREAM } stage;
+    enum { MESSAGE_AAD, MESSAGE_DEVICE, MESSAGE_STREAM, MESSAGE_LOST } stage;
     unsigned updates; /* with data, in this message */
     /*
      * Whether messages of this context come in many updates. Set when a device
