@@ -49,10 +49,8 @@ static int stream_prepare(struct cipher_aead *c)
 
 static int stream_start(struct cipher_aead *c)
 {
-    if (!stream_prepare(c))
-        return 0;
-    c->stage = MESSAGE_STREAM;
-    return 1;
+    c->stage = stream_prepare(c) ? MESSAGE_STREAM : MESSAGE_LOST;
+    return c->stage == MESSAGE_STREAM;
 }
 
 /*
@@ -159,6 +157,7 @@ static int collect_aad(struct cipher_aead *c, const uint8_t *aad, size_t len)
         uint8_t *bigger = OPENSSL_clear_realloc(c->aad, c->aad_room, room);
 
         if (bigger == NULL) {
+            c->stage = MESSAGE_LOST;
             ERR_raise(ERR_LIB_PROV, ERR_R_MALLOC_FAILURE);
             return 0;
         }
@@ -330,6 +329,9 @@ int aead_final(struct cipher_aead *c)
     case MESSAGE_STREAM: ok = stream_final(c); break;
     case MESSAGE_LOST: break;
     }
+    /* Nor is the last message's tag this one's. */
+    if (!ok && c->base.encrypting)
+        c->tag_len = AEAD_NO_TAG;
     if (c->updates <= 1)
         c->streams = false;
     c->tag_fresh = false;

@@ -12,7 +12,7 @@
  *          \                             |
  *           `--data, software--> MESSAGE_STREAM <--- more data, another tag, dup
  *
- * Where that fails, or the device does, the message is LOST: nothing more is
+ * Where a step fails, in whichever way, the message is LOST: nothing more is
  * taken, and it has no tag, for that would be one of a part of it.
  */
 #ifndef VCRYPTO_CIPHER_AEAD_H

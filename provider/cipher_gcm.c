@@ -162,6 +162,7 @@ static int message_update(struct cipher_gcm *c, uint8_t *out, size_t *outl, cons
 static int message_final(struct cipher_gcm *c)
 {
     size_t none = 0;
+    bool lost;
     int ok;
 
     if (c->tls_aad_set) /* no record, so it fails, and the AAD is used up */
@@ -170,9 +171,10 @@ static int message_final(struct cipher_gcm *c)
         return 0;
     if (!c->aead.base.encrypting && c->aead.tag_len == AEAD_NO_TAG)
         return 0;
+    lost = c->aead.stage == MESSAGE_LOST;
     ok = aead_final(&c->aead);
     c->iv_state = IV_SPENT;
-    return ok;
+    return ok || (lost && cipher_fail());
 }
 
 /* Data is counted, once for a message. */

@@ -77,7 +77,7 @@ static int get_tag(struct cipher_gcm *c, OSSL_PARAM params[])
     if (p == NULL)
         return 1;
     if (p->data_size == 0 || p->data_size > AEAD_TAG_MAX || !c->aead.base.encrypting ||
-        c->aead.tag_len == AEAD_NO_TAG)
+        c->aead.tag_len == AEAD_NO_TAG || c->aead.stage == MESSAGE_LOST)
         return fail(PROV_R_INVALID_TAG);
     if (!OSSL_PARAM_set_octet_string(p, c->aead.tag, p->data_size))
         return fail(PROV_R_FAILED_TO_SET_PARAMETER);

@@ -177,7 +177,11 @@ static int mirror_data(struct cipher_mirror *c, uint8_t *out, size_t *outl, cons
             mirror_twin_ends(c);
         *outl = len;
         return 1;
-    case OFFLOAD_FAILED: return 0;
+    case OFFLOAD_FAILED:
+        c->stage = MIRROR_LOST;
+        if (mirror_rules(c)->one_update)
+            mirror_twin_ends(c);
+        return 0;
     case OFFLOAD_REJECTED:
         /* The twin judges: over more data to come, or now, in its own way. */
         stats_software(c->base.prov, SW_STREAM);

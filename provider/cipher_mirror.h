@@ -26,8 +26,8 @@ struct cipher_mirror {
      *   OPEN    its data has not come, the twin has its AAD
      *   SERVED  the device did it; the twin has only its AAD
      *   TWIN    the twin has data of it, or the device cannot follow
-     *   LOST    the twin lacks data that the device did: all is refused, for
-     *           the twin would begin again with the same keystream
+     *   LOST    the twin lacks data that the device did, or failed at: all is
+     *           refused, for the twin would begin again with the same keystream
      */
     enum { MIRROR_TWIN, MIRROR_OPEN, MIRROR_SERVED, MIRROR_LOST } stage;
     bool undecided;            /* OPEN: no AAD or data yet, perhaps the device is out of question */

@@ -45,15 +45,16 @@ TABLE(cipher_chacha_settable_ctx_params, COMMON_SETTABLE,
       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_IVLEN, NULL))
 
-/* A served encryption's tag is ours; everything else the twin knows. It is asked
- * one by one: for a tag that it has not it would answer none of them. */
+/* A served encryption's tag is ours, and a lost one has none; everything else the
+ * twin knows. It is asked one by one: for a tag that it has not it would answer
+ * none of them. */
 static int get_with_tag(struct cipher_mirror *c, OSSL_PARAM params[])
 {
     for (OSSL_PARAM *p = params; p->key != NULL; p++) {
         OSSL_PARAM one[2] = {*p, OSSL_PARAM_END};
 
         if (strcmp(p->key, OSSL_CIPHER_PARAM_AEAD_TAG) == 0) {
-            if (p->data_size == 0 || p->data_size > c->made_len)
+            if (c->stage == MIRROR_LOST || p->data_size == 0 || p->data_size > c->made_len)
                 return cipher_fail();
             if (!params_put_octets(one, OSSL_CIPHER_PARAM_AEAD_TAG, c->tag, p->data_size))
                 return 0;
@@ -72,7 +73,7 @@ int cipher_mirror_get_ctx_params(void *vctx, OSSL_PARAM params[])
     /* EVP asks for it with each init. */
     if (params_only(params, OSSL_CIPHER_PARAM_IVLEN))
         return params_put_size(params, OSSL_CIPHER_PARAM_IVLEN, c->nonce_len);
-    if (c->stage == MIRROR_SERVED && c->base.encrypting &&
+    if ((c->stage == MIRROR_SERVED || c->stage == MIRROR_LOST) && c->base.encrypting &&
         params_find(params, OSSL_CIPHER_PARAM_AEAD_TAG) != NULL)
         return get_with_tag(c, params);
     return mirror_software(c)->get_ctx_params(mirror_twin(c), params);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory runs out where an AEAD message goes on behind what the device has done
- * and the default provider is to be brought there: nothing more is taken until
- * the next message, since to begin again would use keystream twice, and there is
- * no tag, which would be of a part.
+ * Memory runs out within an AEAD message: with its AAD, with its first data, or
+ * where it goes on behind what the device has done and the default provider is to
+ * be brought there. Nothing more is taken until the next message, since to begin
+ * again would use keystream twice, and there is no tag, which would be of a part.
  */
 #include <check.h>
 #include <openssl/err.h>
@@ -15,10 +15,22 @@
 
 #define LEN   640
 #define FIRST 200
+#define AAD   100
+#define TAG   16
 
-static const char *const names[] = {"ChaCha20-Poly1305", "AES-128-GCM"};
+/* Where it runs out. */
+enum place { AT_AAD, AT_DATA, BEHIND, PLACES };
 
-#define NAMES (int)(sizeof(names) / sizeof(names[0]))
+static const struct {
+    const char *name;
+    int least[PLACES]; /* failures there are */
+} modes[] = {
+    {"ChaCha20-Poly1305", {0, 0, 2}}, /* the default provider has its context already */
+    {"AES-128-GCM", {1, 1, 2}},
+};
+#define MODES (int)(sizeof(modes) / sizeof(modes[0]))
+
+static const uint8_t aad[AAD] = {4};
 
 /* OpenSSL's allocator, and the module's: from now on this one is refused, and
  * all that follow. Less than 0: none is. */
@@ -61,56 +73,94 @@ static int update(EVP_CIPHER_CTX *c, uint8_t *out, const uint8_t *in, int len)
     return EVP_EncryptUpdate(c, out, &n, in, len);
 }
 
-static void whole(EVP_CIPHER_CTX *c, const uint8_t *iv, uint8_t *out, const uint8_t *in)
+/* The message up to there, and the step that may fail. */
+static int step(EVP_CIPHER_CTX *c, enum place place, int refuse, uint8_t *out, const uint8_t *plain)
+{
+    int ok;
+
+    if (place != AT_AAD)
+        ck_assert_int_eq(update(c, NULL, aad, AAD), 1);
+    if (place == BEHIND)
+        ck_assert_int_eq(update(c, out, plain, FIRST), 1);
+    atomic_store(&refuse_from, refuse);
+    switch (place) {
+    case AT_AAD: ok = update(c, NULL, aad, AAD); break;
+    case AT_DATA: ok = update(c, out, plain, FIRST); break;
+    default: ok = update(c, out + FIRST, plain + FIRST, LEN - FIRST); break;
+    }
+    atomic_store(&refuse_from, -1);
+    ERR_clear_error();
+    return ok;
+}
+
+/* The rest of a message of which that step succeeded. */
+static void rest(EVP_CIPHER_CTX *c, enum place place, uint8_t *out, const uint8_t *plain)
 {
     int n;
 
-    ck_assert_int_eq(EVP_EncryptInit_ex(c, NULL, NULL, NULL, iv), 1);
-    ck_assert_int_eq(update(c, out, in, LEN), 1);
-    ck_assert_int_eq(EVP_EncryptFinal_ex(c, out, &n), 1);
+    if (place == AT_AAD)
+        ck_assert_int_eq(update(c, out, plain, FIRST), 1);
+    if (place != BEHIND)
+        ck_assert_int_eq(update(c, out + FIRST, plain + FIRST, LEN - FIRST), 1);
+    ck_assert_int_eq(EVP_EncryptFinal_ex(c, out + LEN, &n), 1);
 }
 
-START_TEST(test_no_memory_to_go_on)
+static void is_lost(EVP_CIPHER_CTX *c, const uint8_t *plain)
+{
+    uint8_t out[LEN];
+    int n;
+
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(update(c, i == 1 ? NULL : out, plain, LEN), 0);
+        ERR_clear_error();
+    }
+    ck_assert_int_eq(EVP_EncryptFinal_ex(c, out, &n), 0);
+    ERR_clear_error();
+    ck_assert_int_le(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG, out), 0);
+    ERR_clear_error();
+}
+
+START_TEST(no_memory)
 {
     static const uint8_t key[32] = {1}, iv[12] = {2}, plain[LEN] = {3};
-    uint8_t want[LEN], out[LEN];
+    const char *name = modes[_i / PLACES].name;
+    enum place place = (enum place)(_i % PLACES);
+    uint8_t want[LEN], out[LEN], tag[TAG], made[TAG];
     struct support s;
     EVP_CIPHER *ours, *theirs;
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-    int failed = 0, went_on = 0, n;
+    int failed = 0, n;
 
     support_load(&s, SUPPORT_ALL_OFFLOAD);
-    ours = support_cipher(&s, names[_i]);
-    theirs = support_default(&s, names[_i]);
-    ck_assert_int_eq(EVP_EncryptInit_ex(c, theirs, NULL, key, NULL), 1);
-    whole(c, iv, want, plain);
-    for (int at = 0; went_on == 0; at++) {
+    ours = support_cipher(&s, name);
+    theirs = support_default(&s, name);
+    ck_assert_int_eq(EVP_EncryptInit_ex(c, theirs, NULL, key, iv), 1);
+    ck_assert_int_eq(step(c, AT_AAD, -1, want, plain), 1);
+    rest(c, AT_AAD, want, plain);
+    ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG, tag), 1);
+    for (int at = 0;; at++) {
         uint64_t before = support_stat(&s, "vcrypto-requests");
 
         EVP_CIPHER_CTX_free(c);
         c = EVP_CIPHER_CTX_new();
         ck_assert_int_eq(EVP_EncryptInit_ex(c, ours, NULL, key, iv), 1);
-        ck_assert_int_eq(update(c, out, plain, FIRST), 1);
-        ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), before + 1);
-        atomic_store(&refuse_from, at);
-        went_on = update(c, out + FIRST, plain + FIRST, LEN - FIRST);
-        atomic_store(&refuse_from, -1);
-        ERR_clear_error();
-        if (went_on == 1) {
-            ck_assert_mem_eq(out, want, LEN);
+        if (step(c, place, at, out, plain) == 1)
             break;
-        }
+        ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), before + (place == BEHIND));
         failed++;
-        for (int i = 0; i < 3; i++) {
-            ck_assert_int_eq(update(c, i == 1 ? NULL : out, plain, LEN), 0);
-            ERR_clear_error();
-        }
-        ck_assert_int_eq(EVP_EncryptFinal_ex(c, out, &n), 0);
-        ERR_clear_error();
-        whole(c, iv, out, plain);
+        is_lost(c, plain);
+        /* And the next one is whole. */
+        ck_assert_int_eq(EVP_EncryptInit_ex(c, NULL, NULL, NULL, iv), 1);
+        ck_assert_int_eq(update(c, NULL, aad, AAD), 1);
+        ck_assert_int_eq(update(c, out, plain, LEN), 1);
+        ck_assert_int_eq(EVP_EncryptFinal_ex(c, made, &n), 1);
         ck_assert_mem_eq(out, want, LEN);
     }
-    ck_assert_int_ge(failed, 2);
+    rest(c, place, out, plain);
+    ck_assert_mem_eq(out, want, LEN);
+    ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG, made), 1);
+    ck_assert_mem_eq(made, tag, TAG);
+    ck_assert_int_ge(failed, modes[_i / PLACES].least[place]);
     EVP_CIPHER_CTX_free(c);
     EVP_CIPHER_free(ours);
     EVP_CIPHER_free(theirs);
@@ -125,7 +175,7 @@ int main(void)
 
     if (CRYPTO_set_mem_functions(get_memory, get_other_memory, give_memory) != 1)
         return EXIT_FAILURE;
-    tcase_add_loop_test(tc, test_no_memory_to_go_on, 0, NAMES);
+    tcase_add_loop_test(tc, no_memory, 0, MODES * PLACES);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
