@@ -96,8 +96,11 @@ static bool nonce(struct crypto_mb_worker *w, const struct curve *c, unsigned la
 {
     int64u *out = w->lanes.ec.nonce[lane];
 
-    if (lane == 0 && !random_words(w, out, sizeof(w->lanes.ec.nonce)))
+    if (lane == 0 && !random_words(w, out, sizeof(w->lanes.ec.nonce))) {
+        /* Nor is what is there now another lane's. */
+        explicit_bzero(w->lanes.ec.nonce, sizeof(w->lanes.ec.nonce));
         return false;
+    }
     out[c->words - 1] &= c->top;
     while (!in_range(c, out)) {
         if (!random_words(w, out, c->words * sizeof(*out)))
