@@ -258,7 +258,7 @@ START_TEST(error_queue_without_room)
 {
     unsigned eagain;
 
-    scene_open(&scene, "emulator_latency_us = 30000\nemulator_fault = queues:1\nqueue_size = 8\n");
+    scene_open(&scene, "emulator_latency_us = 100000\nemulator_fault = queues:1\nqueue_size = 8\n");
     open_crowd();
     ck_assert_uint_eq(run_crowd(0, &eagain), CROWD);
     ck_assert_uint_eq(run_crowd(0, &eagain), CROWD);
