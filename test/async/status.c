@@ -9,8 +9,8 @@
 
 #define SLOW "emulator_latency_us = 20000\n"
 /* One queue of eight descriptors with a backlog of 32. */
-#define NARROW    "emulator_fault = queues:1\nqueue_size = 8\nemulator_latency_us = 100000\n"
-#define NARROW_MS 100u
+#define NARROW    "emulator_fault = queues:1\nqueue_size = 8\nemulator_latency_us = 60000\n"
+#define NARROW_MS 60u
 #define ROOM      40u
 #define CROWD     96u
 
@@ -161,8 +161,8 @@ START_TEST(no_callback_with_eagain)
     fill_room(scene_open, callers);
     for (unsigned i = 0; i < CROWD; i++)
         ck_assert_int_eq(crowd[i].ret, -1);
-    /* Twice as long as a request takes: room has come. */
-    sleep_us(250000);
+    /* More than twice as long as a request takes: room has come. */
+    sleep_us(150000);
     for (unsigned i = ROOM; i < CROWD; i++)
         ck_assert_uint_eq(atomic_load(&callers[i].calls), 0);
     while (left > 0) {
