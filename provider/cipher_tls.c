@@ -48,19 +48,19 @@ static int record_by_twin(struct cipher_plain *c, uint8_t *out, size_t *outl, si
     const struct software_cipher *sw = &c->base.alg->software;
     struct twin *t = &c->base.twin;
     size_t done = 0;
+    bool ok;
 
-    if (!c->base.encrypting && inl >= CIPHER_BLOCK)
-        memcpy(c->next, in + inl - CIPHER_BLOCK, CIPHER_BLOCK);
     stats_software(c->base.prov, SW_RECORD);
-    if (!twin_ready(t, sw, c->base.key, c->base.encrypting, c->iv, c->base.alg->info->iv_len) ||
-        !tell_twin(c) || !sw->update(t->ctx, out, &done, outsize, in, inl) || !fetch_mac(c))
+    if (!twin_ready(t, sw, c->base.key, c->base.encrypting, c->iv, c->base.alg->info->iv_len))
         return cipher_fail();
-    if (done >= CIPHER_BLOCK && c->base.encrypting)
-        memcpy(c->next, out + done - CIPHER_BLOCK, CIPHER_BLOCK);
-    /* Records chain: TLS 1.0 has no IV of its own in each. */
+    ok = tell_twin(c) && sw->update(t->ctx, out, &done, outsize, in, inl) && fetch_mac(c);
+    /* Records chain: TLS 1.0 has no IV of its own in each. One that is refused has
+     * been decrypted, too. */
     if (c->base.alg->info->iv_len != 0)
-        memcpy(c->iv, c->next, sizeof(c->iv));
+        memcpy(c->iv, cipher_plain_twin_iv(c), sizeof(c->iv));
     memcpy(t->iv, c->iv, sizeof(t->iv));
+    if (!ok)
+        return cipher_fail();
     *outl = done;
     return 1;
 }

@@ -202,6 +202,35 @@ static void seal_gcm(size_t n)
     ck_assert_mem_eq(rec[OURS], rec[THEIRS], n + 24);
 }
 
+/* What was refused has been decrypted: the IV has moved, and the next message,
+ * which gives the same again, begins with it. */
+START_TEST(test_cbc_after_refusal)
+{
+    int n[SIDES];
+
+    /* By software. */
+    support_unload(&s);
+    support_load(&s, "");
+    for (unsigned round = 0; round < 4; round++) {
+        open_pair("AES-128-CBC", 0, iv);
+        tell(versions[round], 20);
+        for (int i = 0; i < SIDES; i++)
+            memcpy(rec[i], plain, 64);
+        /* Too short for its MAC. */
+        open_cbc(versions[round], 20, 16, false);
+        tell(0, 0);
+        for (int i = 0; i < SIDES; i++) {
+            ck_assert_int_eq(EVP_CipherInit_ex(ctx[i], NULL, NULL, NULL, iv, 0), 1);
+            memcpy(rec[i], plain, 64);
+            ck_assert_int_eq(EVP_CipherUpdate(ctx[i], rec[i], &n[i], rec[i], 64), 1);
+        }
+        ck_assert_int_eq(n[OURS], n[THEIRS]);
+        ck_assert_mem_eq(rec[OURS], rec[THEIRS], (size_t)n[OURS]);
+        close_pair();
+    }
+}
+END_TEST
+
 START_TEST(test_gcm)
 {
     static uint8_t sealed[60][ROOM];
@@ -303,6 +332,7 @@ int main(void)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, test_cbc, 0, CASES);
     tcase_add_test(tc, test_cbc_misuse);
+    tcase_add_test(tc, test_cbc_after_refusal);
     tcase_add_test(tc, test_gcm);
     tcase_add_test(tc, test_gcm_forged);
     tcase_add_test(tc, test_gcm_iv_generation);
