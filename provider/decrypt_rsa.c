@@ -241,6 +241,12 @@ static enum offload_result on_device(struct decrypt_ctx *ctx, const uint8_t *in,
     return rsa_private(ctx->offload, req, device, w);
 }
 
+static void forget(struct decrypt_ctx *ctx)
+{
+    if (ctx->work != NULL)
+        OPENSSL_cleanse(ctx->work, ctx->work_len);
+}
+
 static int decrypt(void *vctx, unsigned char *out, size_t *outlen, size_t outsize,
                    const unsigned char *in, size_t inlen)
 {
@@ -254,11 +260,12 @@ static int decrypt(void *vctx, unsigned char *out, size_t *outlen, size_t outsiz
         switch (on_device(ctx, in, inlen, &w, &s, &len)) {
         case OFFLOAD_DONE:
             ok = unpad(ctx, &s, w.result, (size_t)(w.result - w.block) - 1, out, &len);
-            OPENSSL_cleanse(ctx->work, ctx->work_len);
+            forget(ctx);
             *outlen = len;
             return ok;
-        case OFFLOAD_FAILED: return 0;
-        default: break;
+        /* What the device gave may be right all the same. */
+        case OFFLOAD_FAILED: forget(ctx); return 0;
+        default: forget(ctx); break;
         }
     }
     return twins.rsa_cipher.decrypt(ctx->twin, out, outlen, outsize, in, inlen);

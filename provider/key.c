@@ -46,7 +46,12 @@ static void device_free(struct key_device *device)
 
 void key_changes(struct key *key)
 {
-    device_free(atomic_exchange_explicit(&key->device, NULL, memory_order_acq_rel));
+    struct key_device *device = atomic_exchange_explicit(&key->device, NULL, memory_order_acq_rel);
+
+    if (device != NULL && device != &none) {
+        device->older = key->outdated;
+        key->outdated = device;
+    }
     atomic_store_explicit(&key->bits, 0, memory_order_relaxed);
 }
 
@@ -56,6 +61,10 @@ void key_unref(struct key *key)
     if (key == NULL || atomic_fetch_sub_explicit(&key->refs, 1, memory_order_acq_rel) != 1)
         return;
     key_changes(key);
+    for (struct key_device *d = key->outdated, *older; d != NULL; d = older) {
+        older = d->older;
+        device_free(d);
+    }
     twins.keymgmt[key->type].free(key->twin);
     OPENSSL_free(key);
 }
@@ -67,8 +76,11 @@ size_t key_bits(struct key *key)
 
     if (bits != 0)
         return (size_t)bits;
+    /* Where it cannot say it is software's, which has errors of its own. */
+    ERR_set_mark();
     if (!twins.keymgmt[key->type].get_params(key->twin, params) || bits < 0)
         bits = 0;
+    ERR_pop_to_mark();
     atomic_store_explicit(&key->bits, bits, memory_order_relaxed);
     return (size_t)bits;
 }
@@ -76,7 +88,7 @@ size_t key_bits(struct key *key)
 struct making {
     const struct key *key;
     struct key_device *device;
-    bool done;
+    enum key_form form;
 };
 
 /* The twin exports itself to this. */
@@ -84,7 +96,7 @@ static int make(const OSSL_PARAM params[], void *arg)
 {
     struct making *m = arg;
 
-    m->done = m->key->type == KEY_EC ? key_ec_device(m->key, params, m->device)
+    m->form = m->key->type == KEY_EC ? key_ec_device(m->key, params, m->device)
                                      : key_rsa_device(m->key, params, m->device);
     return 1;
 }
@@ -92,22 +104,21 @@ static int make(const OSSL_PARAM params[], void *arg)
 /* NULL: no memory. */
 static struct key_device *device_new(struct key *key)
 {
-    struct making m = {.key = key, .device = OPENSSL_zalloc(sizeof(*m.device))};
+    struct making m = {.key = key, .form = KEY_FORM_FAILED};
     int selection = OSSL_KEYMGMT_SELECT_KEYPAIR | OSSL_KEYMGMT_SELECT_DOMAIN_PARAMETERS;
 
-    if (m.device == NULL)
-        return NULL;
-    /* A key that cannot go to the device is nobody's error. */
-    ERR_set_mark();
     if (key->type != KEY_EC)
         selection = OSSL_KEYMGMT_SELECT_KEYPAIR;
-    (void)twins.keymgmt[key->type].export(key->twin, selection, make, &m);
+    /* A key that cannot go to the device is nobody's error. */
+    ERR_set_mark();
+    m.device = OPENSSL_zalloc(sizeof(*m.device));
+    if (m.device != NULL && !twins.keymgmt[key->type].export(key->twin, selection, make, &m))
+        m.form = KEY_FORM_FAILED;
     ERR_pop_to_mark();
-    if (!m.done) {
-        device_free(m.device);
-        return &none;
-    }
-    return m.device;
+    if (m.form == KEY_FORM_MADE)
+        return m.device;
+    device_free(m.device);
+    return m.form == KEY_FORM_NONE ? &none : NULL;
 }
 
 const struct key_device *key_device(struct key *key)

@@ -92,47 +92,62 @@ static void write_private(struct der *d, const struct curve *curve, const uint8_
     der_header(d, DER_SEQUENCE, 0);
 }
 
-/* 0 or, in out, the private number as long as the order is. */
-static size_t take_private(const OSSL_PARAM params[], size_t len, uint8_t *out)
+/* *len: of the private number in out, as long as the order is; 0: there is none. */
+static bool take_private(const OSSL_PARAM params[], size_t order, uint8_t *out, size_t *len)
 {
     const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PRIV_KEY);
     BIGNUM *n = NULL;
-    bool ok = p != NULL && OSSL_PARAM_get_BN(p, &n) && BN_bn2binpad(n, out, (int)len) == (int)len;
+    bool ok;
 
+    *len = 0;
+    if (p == NULL)
+        return true;
+    ok = OSSL_PARAM_get_BN(p, &n) && BN_bn2binpad(n, out, (int)order) == (int)order;
+    if (ok)
+        *len = order;
     BN_clear_free(n);
-    return ok ? len : 0;
+    return ok;
 }
 
-bool key_ec_device(const struct key *key, const OSSL_PARAM params[], struct key_device *out)
+static struct hw_key *make_hw(const struct curve *curve, const uint8_t *number, size_t len,
+                              const uint8_t *point, size_t point_len)
 {
-    const struct curve *curve = curve_of(params);
-    uint8_t point[POINT_MAX], number[FIELD_MAX], buf[KEY_MAX];
-    struct hw_key_spec spec = {.alg = HW_ECDSA};
-    size_t point_len, len;
+    struct hw_key_spec spec = {.alg = HW_ECDSA,
+                               .curve = curve->hw,
+                               .bits = curve->bits,
+                               .is_private = len != 0,
+                               .bytes = point,
+                               .len = point_len};
+    uint8_t buf[KEY_MAX];
+    struct hw_key *hw;
     struct der d;
 
-    if (curve == NULL)
-        return false;
-    /* Of all these curves the order is as long as the field. */
-    out->size = (curve->bits + 7) / 8;
-    spec.curve = curve->hw;
-    spec.bits = curve->bits;
-    point_len = write_point(key, out->size, point);
-    len = take_private(params, out->size, number);
     if (len != 0) {
         der_begin(&d, buf, sizeof(buf));
         write_private(&d, curve, number, len, point, point_len);
-        spec.is_private = true;
         spec.bytes = buf + d.at;
         spec.len = d.overrun ? 0 : der_len(&d);
-    } else {
-        spec.bytes = point;
-        spec.len = point_len;
     }
-    if (spec.len != 0)
-        out->hw = hw_key_new(&spec);
-    out->is_private = spec.is_private;
-    OPENSSL_cleanse(number, sizeof(number));
+    hw = spec.len != 0 ? hw_key_new(&spec) : NULL;
     OPENSSL_cleanse(buf, sizeof(buf));
-    return out->hw != NULL;
+    return hw;
+}
+
+enum key_form key_ec_device(const struct key *key, const OSSL_PARAM params[],
+                            struct key_device *out)
+{
+    const struct curve *curve = curve_of(params);
+    uint8_t point[POINT_MAX], number[FIELD_MAX];
+    size_t len;
+
+    if (curve == NULL)
+        return KEY_FORM_NONE;
+    /* Of all these curves the order is as long as the field. */
+    out->size = (curve->bits + 7) / 8;
+    if (take_private(params, out->size, number, &len)) {
+        out->is_private = len != 0;
+        out->hw = make_hw(curve, number, len, point, write_point(key, out->size, point));
+    }
+    OPENSSL_cleanse(number, sizeof(number));
+    return out->hw != NULL ? KEY_FORM_MADE : KEY_FORM_FAILED;
 }

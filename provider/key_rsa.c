@@ -16,11 +16,20 @@ static const char *const names[] = {
 
 #define NUMBERS (sizeof(names) / sizeof(names[0]))
 
-static bool take_number(const OSSL_PARAM params[], const char *name, BIGNUM **n)
+static enum key_form take_numbers(const OSSL_PARAM params[], BIGNUM *numbers[])
 {
-    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, name);
+    if (OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_FACTOR3) != NULL)
+        return KEY_FORM_NONE;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, names[i]);
 
-    return p != NULL && OSSL_PARAM_get_BN(p, n);
+        if (p == NULL)
+            return KEY_FORM_NONE;
+        if (!OSSL_PARAM_get_BN(p, &numbers[i]))
+            return KEY_FORM_FAILED;
+    }
+    /* An even modulus is none, and has no Montgomery form. */
+    return BN_is_odd(numbers[0]) ? KEY_FORM_MADE : KEY_FORM_NONE;
 }
 
 /* *len: of the buffer, then of what is written at its end. */
@@ -75,22 +84,22 @@ static bool make_check(BIGNUM *const numbers[], struct key_device *out)
     return ok;
 }
 
-bool key_rsa_device(const struct key *key, const OSSL_PARAM params[], struct key_device *out)
+enum key_form key_rsa_device(const struct key *key, const OSSL_PARAM params[],
+                             struct key_device *out)
 {
     BIGNUM *numbers[NUMBERS] = {NULL};
-    bool ok = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_FACTOR3) == NULL;
+    enum key_form form = take_numbers(params, numbers);
 
     (void)key;
-    for (size_t i = 0; i < NUMBERS && ok; i++)
-        ok = take_number(params, names[i], &numbers[i]);
-    /* An even modulus is none, and has no Montgomery form. */
-    ok = ok && BN_is_odd(numbers[0]) && make_check(numbers, out);
-    if (ok) {
+    if (form == KEY_FORM_MADE) {
         out->size = (size_t)BN_num_bytes(numbers[0]);
         out->is_private = true;
-        out->hw = make_hw(numbers);
+        if (make_check(numbers, out))
+            out->hw = make_hw(numbers);
+        if (out->hw == NULL)
+            form = KEY_FORM_FAILED;
     }
     for (size_t i = 0; i < NUMBERS; i++)
         BN_clear_free(numbers[i]);
-    return ok && out->hw != NULL;
+    return form;
 }

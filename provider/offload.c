@@ -74,8 +74,12 @@ static struct hw_request *fresh_request(struct offload *off)
 
 static struct offload *offload_new(struct provctx *prov)
 {
-    struct offload *off = OPENSSL_zalloc(sizeof(*off));
+    struct offload *off;
 
+    /* Without memory for it software does it: no error. */
+    ERR_set_mark();
+    off = OPENSSL_zalloc(sizeof(*off));
+    ERR_pop_to_mark();
     if (off != NULL)
         off->prov = prov;
     return off;

@@ -189,8 +189,8 @@ static int verify(void *vctx, const unsigned char *sig, size_t siglen, const uns
     if (ctx->alg->verify != NULL) {
         switch (ctx->alg->verify(ctx, sig, siglen, tbs, tbslen)) {
         case OFFLOAD_DONE: return 1;
-        case OFFLOAD_REJECTED:
-        case OFFLOAD_FAILED: return 0;
+        case OFFLOAD_REJECTED: return 0;
+        case OFFLOAD_FAILED: return -1; /* which says nothing about the signature */
         default: break;
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ECDSA on the device: signatures, and, where asked for, their verification. */
 #include <check.h>
+#include <openssl/async.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -237,6 +238,88 @@ START_TEST(bare_digests)
 }
 END_TEST
 
+/* A good signature is one, or nothing was found out: it is never a wrong one for
+ * the device's failures. */
+START_TEST(no_verdict)
+{
+    EVP_PKEY *theirs, *key;
+    EVP_PKEY_CTX *ctx;
+    unsigned good = 0, none = 0;
+    size_t n;
+
+    support_unload(&s);
+    load("sync = offload\nmin_bytes = 0\nfallback = no\nemulator_fault = error:2\n");
+    theirs = asym_ec(&s, "P-256");
+    key = asym_moved(&s, theirs, OURS);
+    n = asym_sign(&s, THEIRS, theirs, &(struct asym_scheme){.md = "SHA2-256"}, digest, 32, sig);
+    ctx = asym_context(&s, OURS, key, false, &(struct asym_scheme){.md = "SHA2-256"});
+    for (unsigned i = 0; i < 8; i++) {
+        int rc = EVP_PKEY_verify(ctx, sig, n, digest, 32);
+
+        ck_assert_int_ne(rc, 0);
+        ck_assert(rc == 1 || ERR_peek_error() != 0);
+        good += rc == 1;
+        none += rc < 0;
+        ERR_clear_error();
+    }
+    ck_assert_uint_eq(good, 4);
+    ck_assert_uint_eq(none, 4);
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(theirs);
+}
+END_TEST
+
+struct signing {
+    EVP_PKEY_CTX *ctx;
+    size_t len;
+};
+
+static int sign_main(void *arg)
+{
+    struct signing *f = *(struct signing **)arg;
+
+    return EVP_PKEY_sign(f->ctx, sig, &f->len, digest, 32);
+}
+
+/* On this one thread, where nobody else uses it, but for the job. */
+START_TEST(key_changes_while_paused)
+{
+    struct asym_scheme scheme = {.md = "SHA2-256"};
+    ASYNC_WAIT_CTX *wait = ASYNC_WAIT_CTX_new();
+    EVP_PKEY *theirs, *key;
+    ASYNC_JOB *job = NULL;
+    unsigned paused = 0;
+
+    support_unload(&s);
+    load("fallback = no\nemulator_latency_us = 20000\n");
+    theirs = asym_ec(&s, "P-256");
+    key = asym_moved(&s, theirs, OURS);
+    for (unsigned i = 0; i < 4; i++) {
+        struct signing signing = {asym_context(&s, OURS, key, true, &scheme), sizeof(sig)};
+        struct signing *arg = &signing;
+        int ret = 0, rc;
+
+        while ((rc = ASYNC_start_job(&job, wait, &ret, sign_main, &arg, sizeof(arg))) ==
+               ASYNC_PAUSE)
+            if (paused++ % 64 == 0)
+                ck_assert_int_eq(
+                    EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                                   i % 2 == 0 ? "compressed" : "uncompressed"),
+                    1);
+        ck_assert_int_eq(rc, ASYNC_FINISH);
+        ck_assert_int_eq(ret, 1);
+        ck_assert(asym_verify(&s, THEIRS, theirs, &scheme, digest, 32, sig, signing.len));
+        EVP_PKEY_CTX_free(signing.ctx);
+    }
+    ck_assert_uint_gt(paused, 0);
+    ck_assert_uint_eq(support_stat(&s, "vcrypto-requests"), 4);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(theirs);
+    ASYNC_WAIT_CTX_free(wait);
+}
+END_TEST
+
 START_TEST(small_buffers)
 {
     for (int i = 0; i < CURVES; i++) {
@@ -334,6 +417,8 @@ int main(void)
     tcase_add_test(tc, malformed);
     tcase_add_loop_test(tc, other_curves, 0, 4);
     tcase_add_test(tc, bare_digests);
+    tcase_add_test(tc, no_verdict);
+    tcase_add_test(tc, key_changes_while_paused);
     tcase_add_test(tc, small_buffers);
     tcase_add_test(tc, one_session);
     suite_add_tcase(suite, tc);
