@@ -83,21 +83,33 @@ void cipher_free(struct cipher *c, size_t size)
     OPENSSL_clear_free(c, size);
 }
 
-int cipher_set_key(struct cipher *c, const uint8_t *key, size_t len)
+bool cipher_make_key(const struct cipher *c, const uint8_t *key, size_t len, struct hw_key **made)
 {
     const struct hw_key_spec spec = {.alg = c->alg->info->hw_alg, .bytes = key, .len = len};
-    struct hw_key *made;
 
+    *made = NULL;
+    if (key == NULL)
+        return true;
     if (len != c->alg->info->key_len) {
         ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_KEY_LENGTH);
-        return 0;
+        return false;
     }
     if (c->key != NULL && hw_key_equals(c->key, key, len))
-        return 1;
-    made = hw_key_new(&spec);
-    if (made == NULL) {
+        *made = hw_key_ref(c->key);
+    else
+        *made = hw_key_new(&spec);
+    if (*made == NULL)
         ERR_raise(ERR_LIB_PROV, ERR_R_MALLOC_FAILURE);
-        return 0;
+    return *made != NULL;
+}
+
+void cipher_take_key(struct cipher *c, struct hw_key *made)
+{
+    if (made == NULL)
+        return;
+    if (made == c->key) {
+        hw_key_unref(made);
+        return;
     }
     /* The last request still names the old key. */
     offload_free(c->offload);
@@ -106,7 +118,6 @@ int cipher_set_key(struct cipher *c, const uint8_t *key, size_t len)
     if (c->key != NULL)
         hw_key_unref(c->key);
     c->key = made;
-    return 1;
 }
 
 struct hw_request *cipher_request(struct cipher *c, size_t len, const uint8_t *iv, size_t iv_len)

@@ -39,6 +39,7 @@ struct cipher_plain {
     size_t min_bytes; /* while direct is set: in this direction */
     bool pad;
     bool iv_set;
+    bool lost;            /* an update has failed: there is no way on, but another init */
     unsigned num;         /* CTR: how much of the block in buf is used up */
     unsigned tls_version; /* not 0: each update is a TLS record */
     size_t tls_mac_size;
@@ -60,8 +61,15 @@ void *cipher_new(struct provctx *prov, const struct algorithm *alg, size_t size)
 /* The same with the bytes of another: the key is shared, twin and offload are not. */
 void *cipher_dup(const struct cipher *from, size_t size);
 void cipher_free(struct cipher *c, size_t size);
-/* Equal key bytes keep the key handle, and so its device sessions. */
-int cipher_set_key(struct cipher *c, const uint8_t *key, size_t len);
+/*
+ * An init's key, in two steps: what can fail comes before anything has changed,
+ * or the next message would have the old key with the new IV. made is a reference
+ * of the caller's, or NULL where key is. Equal key bytes keep the key handle, and
+ * so its device sessions. False with an error.
+ */
+bool cipher_make_key(const struct cipher *c, const uint8_t *key, size_t len, struct hw_key **made);
+/* made's reference is the context's; NULL: the key stays. */
+void cipher_take_key(struct cipher *c, struct hw_key *made);
 /* A request for len bytes with key, direction and iv filled in, everything else
  * of the caller's part empty; NULL: software. */
 struct hw_request *cipher_request(struct cipher *c, size_t len, const uint8_t *iv, size_t iv_len);
@@ -92,7 +100,11 @@ OSSL_FUNC_cipher_freectx_fn cipher_plain_freectx;
 OSSL_FUNC_cipher_dupctx_fn cipher_plain_dupctx;
 OSSL_FUNC_cipher_encrypt_init_fn cipher_plain_einit;
 OSSL_FUNC_cipher_decrypt_init_fn cipher_plain_dinit;
-int cipher_plain_set_iv(struct cipher_plain *c, const uint8_t *iv, size_t len);
+/* False with an error. */
+bool cipher_plain_fits_iv(const struct cipher_plain *c, size_t len);
+void cipher_plain_set_iv(struct cipher_plain *c, const uint8_t *iv);
+/* 0 with an error: there is no key, or an update has failed. */
+int cipher_plain_ready(const struct cipher_plain *c);
 OSSL_FUNC_cipher_get_ctx_params_fn cipher_plain_get_ctx_params;
 OSSL_FUNC_cipher_set_ctx_params_fn cipher_plain_set_ctx_params;
 OSSL_FUNC_cipher_gettable_ctx_params_fn cipher_plain_gettable_ctx_params;

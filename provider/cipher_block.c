@@ -125,10 +125,8 @@ DIRECT_NOT int block_update(struct cipher_plain *c, uint8_t *out, size_t *outl, 
 
     cipher_plain_undirect(c);
     *outl = 0;
-    if (c->base.key == NULL) {
-        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+    if (!cipher_plain_ready(c))
         return 0;
-    }
     if (c->tls_version != 0)
         return cipher_tls_record(c, out, outl, outsize, in, inl);
     due = bytes_due(c, inl);
@@ -152,8 +150,10 @@ DIRECT_NOT int block_update(struct cipher_plain *c, uint8_t *out, size_t *outl, 
     }
     if (due != 0) {
         s.len = due - (s.kept != NULL ? CIPHER_BLOCK : 0);
-        if (!run_blocks(c, out, s))
+        if (!run_blocks(c, out, s)) {
+            c->lost = true;
             return 0;
+        }
         s.in += s.len;
         inl -= s.len;
     }
@@ -246,10 +246,8 @@ int cipher_block_final(void *vctx, unsigned char *out, size_t *outl, size_t outs
 
     cipher_plain_undirect(c);
     *outl = 0;
-    if (c->base.key == NULL) {
-        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+    if (!cipher_plain_ready(c))
         return 0;
-    }
     if (c->tls_version != 0)
         return cipher_fail(); /* records are never finalised */
     return c->base.encrypting ? final_encrypt(c, out, outl, outsize)
@@ -280,20 +278,17 @@ DIRECT_NOT int block_cipher(struct cipher_plain *c, uint8_t *out, size_t *outl, 
 
     cipher_plain_undirect(c);
     *outl = 0;
-    if (c->base.key == NULL) {
-        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+    if (!cipher_plain_ready(c))
         return 0;
-    }
     if (outsize < inl) {
         ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);
         return 0;
     }
     if (inl != 0 && (in == NULL || out == NULL))
         return cipher_fail();
-    if (inl % CIPHER_BLOCK != 0) {
-        if (!partial_block(c, out, in, inl))
-            return 0;
-    } else if (inl != 0 && !run_blocks(c, out, s)) {
+    if (inl != 0 &&
+        !(inl % CIPHER_BLOCK != 0 ? partial_block(c, out, in, inl) : run_blocks(c, out, s))) {
+        c->lost = true;
         return 0;
     }
     cipher_plain_go_direct(c);

@@ -90,8 +90,10 @@ static int run(struct cipher_plain *c, uint8_t *out, const uint8_t *in, size_t l
     while (len != 0) {
         size_t n = most != 0 && len > most ? most : len;
 
-        if (!run_request(c, out, in, n))
+        if (!run_request(c, out, in, n)) {
+            c->lost = true;
             return 0;
+        }
         out += n;
         in += n;
         len -= n;
@@ -118,10 +120,8 @@ DIRECT_NOT int ctr_cipher(struct cipher_plain *c, uint8_t *out, size_t *outl, si
 {
     cipher_plain_undirect(c);
     *outl = 0;
-    if (c->base.key == NULL) {
-        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+    if (!cipher_plain_ready(c))
         return 0;
-    }
     if (outsize < inl) {
         ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);
         return 0;
@@ -167,9 +167,7 @@ int cipher_ctr_final(void *vctx, unsigned char *out, size_t *outl, size_t outsiz
     (void)out;
     (void)outsize;
     *outl = 0;
-    if (c->base.key == NULL) {
-        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+    if (!cipher_plain_ready(c))
         return 0;
-    }
     return 1;
 }

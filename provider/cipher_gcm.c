@@ -37,6 +37,7 @@ void *cipher_gcm_dupctx(void *vctx)
     if (c == NULL)
         return NULL;
     if (!(from->direct ? gcm_direct_dup(c, from) : aead_dup(&c->aead, &from->aead))) {
+        (void)cipher_fail();
         cipher_gcm_freectx(c);
         return NULL;
     }
@@ -90,8 +91,18 @@ DIRECT_NOT void decide(struct cipher_gcm *c)
 static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
                     const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
+    struct hw_key *made;
+
+    /* Nothing has changed where it fails. */
+    if (!cipher_make_key(&c->aead.base, key, key_len, &made))
+        return 0;
     if (goes_direct(c, encrypting, key, iv))
-        return gcm_direct_init(c, encrypting, key, key_len, iv, iv_len, params);
+        return gcm_direct_init(c, encrypting, made, iv, iv_len, params);
+    if (iv != NULL && (iv_len == 0 || iv_len > sizeof(c->iv))) {
+        hw_key_unref(made);
+        ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_IV_LENGTH);
+        return 0;
+    }
     /* A message that another key or direction began cannot go on. */
     if (key != NULL || iv != NULL || c->aead.base.encrypting != encrypting) {
         aead_reset(&c->aead);
@@ -100,18 +111,13 @@ static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, s
     }
     c->aead.base.encrypting = encrypting;
     if (iv != NULL) {
-        if (iv_len == 0 || iv_len > sizeof(c->iv)) {
-            ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_IV_LENGTH);
-            return 0;
-        }
         memcpy(c->iv, iv, iv_len);
         c->iv_len = iv_len;
         c->iv_state = IV_SET;
         c->undecided = true;
     }
-    if (key != NULL) {
-        if (!cipher_set_key(&c->aead.base, key, key_len))
-            return 0;
+    if (made != NULL) {
+        cipher_take_key(&c->aead.base, made);
         c->tls_records = 0;
     }
     return cipher_gcm_set_ctx_params(c, params);

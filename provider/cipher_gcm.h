@@ -49,9 +49,10 @@ int gcm_iv_fixed(struct cipher_gcm *c, const uint8_t *in, size_t len);
 /* A random IV for a message that was given none. */
 int gcm_iv_random(struct cipher_gcm *c);
 
-/* An init while direct, or with which that begins. */
-int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
-                    const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[]);
+/* An init while direct, or with which that begins; made as from
+ * cipher_make_key, taken in any case. */
+int gcm_direct_init(struct cipher_gcm *c, bool encrypting, struct hw_key *made, const uint8_t *iv,
+                    size_t iv_len, const OSSL_PARAM params[]);
 /* It begins, with a message or, iv is NULL then, between messages. */
 int gcm_direct_begin(struct cipher_gcm *c, const uint8_t *iv, size_t iv_len);
 /* It ends, with a message undecided, for which the context has IV and tag. */

@@ -78,14 +78,13 @@ int gcm_direct_begin(struct cipher_gcm *c, const uint8_t *iv, size_t iv_len)
     return 1;
 }
 
-int gcm_direct_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, size_t key_len,
-                    const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+int gcm_direct_init(struct cipher_gcm *c, bool encrypting, struct hw_key *made, const uint8_t *iv,
+                    size_t iv_len, const OSSL_PARAM params[])
 {
     if (c->direct && !encrypting)
         take_tag(c);
     c->aead.base.encrypting = encrypting;
-    if (key != NULL && !cipher_set_key(&c->aead.base, key, key_len))
-        return 0;
+    cipher_take_key(&c->aead.base, made);
     if (!(c->direct ? init_twin(c, iv, iv_len) : gcm_direct_begin(c, iv, iv_len)))
         return 0;
     /* The twin has taken it, so it is of a length that fits. */

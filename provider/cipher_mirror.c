@@ -91,15 +91,20 @@ static int mirror_init(struct cipher_mirror *c, bool encrypting, const uint8_t *
                        const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
     const struct software_cipher *sw = mirror_software(c);
+    struct hw_key *made;
 
+    /* Before the twin has it: each would have another. */
+    if (!cipher_make_key(&c->base, key, key_len, &made))
+        return 0;
     if (c->stage == MIRROR_SERVED && key == NULL && iv == NULL && c->base.encrypting != encrypting)
         turn_round(c);
     if (!(encrypting ? sw->encrypt_init : sw->decrypt_init)(mirror_twin(c), key, key_len, iv,
-                                                            iv_len, NULL))
+                                                            iv_len, NULL)) {
+        hw_key_unref(made);
         return 0;
+    }
     c->base.encrypting = encrypting;
-    if (key != NULL && !cipher_set_key(&c->base, key, key_len))
-        return 0;
+    cipher_take_key(&c->base, made);
     if (iv != NULL) {
         mirror_forget_message(c);
         /* The twin has taken it, so it is of a length that fits. */

@@ -61,16 +61,28 @@ void *cipher_plain_dupctx(void *vctx)
     return c;
 }
 
-int cipher_plain_set_iv(struct cipher_plain *c, const uint8_t *iv, size_t len)
+int cipher_plain_ready(const struct cipher_plain *c)
 {
-    if (len != c->base.alg->info->iv_len) {
-        ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_IV_LENGTH);
+    if (c->base.key == NULL) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
         return 0;
     }
-    memcpy(c->iv, iv, len);
-    memcpy(c->oiv, iv, len);
+    return !c->lost || cipher_fail();
+}
+
+bool cipher_plain_fits_iv(const struct cipher_plain *c, size_t len)
+{
+    if (len == c->base.alg->info->iv_len)
+        return true;
+    ERR_raise(ERR_LIB_PROV, PROV_R_INVALID_IV_LENGTH);
+    return false;
+}
+
+void cipher_plain_set_iv(struct cipher_plain *c, const uint8_t *iv)
+{
+    memcpy(c->iv, iv, c->base.alg->info->iv_len);
+    memcpy(c->oiv, iv, c->base.alg->info->iv_len);
     c->iv_set = true;
-    return 1;
 }
 
 void cipher_plain_go_direct(struct cipher_plain *c)
@@ -115,22 +127,30 @@ static int plain_init(struct cipher_plain *c, bool encrypting, const uint8_t *ke
                       const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
     unsigned mode = c->base.alg->info->mode;
+    struct hw_key *made;
 
+    /* Nothing has changed where it fails. */
+    if (!cipher_make_key(&c->base, key, key_len, &made))
+        return 0;
+    if (iv != NULL && mode != EVP_CIPH_ECB_MODE && !cipher_plain_fits_iv(c, iv_len)) {
+        hw_key_unref(made);
+        return 0;
+    }
     if (iv != NULL || (c->iv_set && mode == EVP_CIPH_CBC_MODE))
         cipher_plain_drop_direct(c);
     else
         cipher_plain_undirect(c);
     c->num = 0;
     c->buf_len = 0;
+    c->lost = false;
     c->base.encrypting = encrypting;
-    if (iv != NULL && mode != EVP_CIPH_ECB_MODE && !cipher_plain_set_iv(c, iv, iv_len))
-        return 0;
+    if (iv != NULL && mode != EVP_CIPH_ECB_MODE)
+        cipher_plain_set_iv(c, iv);
     /* CBC starts again from the IV it was given last; CTR goes on from where
      * it is, so that no keystream is ever used twice. */
     if (iv == NULL && c->iv_set && mode == EVP_CIPH_CBC_MODE)
         memcpy(c->iv, c->oiv, sizeof(c->iv));
-    if (key != NULL && !cipher_set_key(&c->base, key, key_len))
-        return 0;
+    cipher_take_key(&c->base, made);
     return cipher_plain_set_ctx_params(c, params);
 }
 

@@ -17,24 +17,27 @@
 static int xts_init(struct cipher_plain *c, bool encrypting, const uint8_t *key, size_t key_len,
                     const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
+    struct hw_key *made;
+
+    if (iv != NULL && !cipher_plain_fits_iv(c, iv_len))
+        return 0;
+    /* Equal halves weaken XTS, but what was once encrypted so must stay readable. */
+    if (key != NULL && encrypting && key_len == c->base.alg->info->key_len &&
+        CRYPTO_memcmp(key, key + key_len / 2, key_len / 2) == 0) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_XTS_DUPLICATED_KEYS);
+        return 0;
+    }
+    /* Nothing has changed where it fails. */
+    if (!cipher_make_key(&c->base, key, key_len, &made))
+        return 0;
     if (iv != NULL)
         cipher_plain_drop_direct(c);
     else
         cipher_plain_undirect(c);
     c->base.encrypting = encrypting;
-    if (iv != NULL && !cipher_plain_set_iv(c, iv, iv_len))
-        return 0;
-    if (key != NULL) {
-        /* Equal halves weaken XTS, but what was once encrypted so must stay
-         * readable. */
-        if (encrypting && key_len == c->base.alg->info->key_len &&
-            CRYPTO_memcmp(key, key + key_len / 2, key_len / 2) == 0) {
-            ERR_raise(ERR_LIB_PROV, PROV_R_XTS_DUPLICATED_KEYS);
-            return 0;
-        }
-        if (!cipher_set_key(&c->base, key, key_len))
-            return 0;
-    }
+    if (iv != NULL)
+        cipher_plain_set_iv(c, iv);
+    cipher_take_key(&c->base, made);
     return cipher_xts_set_ctx_params(c, params);
 }
 

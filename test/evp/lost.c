@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device fails at an AEAD message's data, and there is no software behind it:
- * the message is lost as a whole. Nothing more of it is taken, since its
- * keystream would begin anew, and it has no tag, which would be of a part. The
- * next message, which is software's, is as good as ever.
+ * A device fails in the middle of a message, and there is no software behind it:
+ * the message is lost as a whole. Nothing more of it is taken: an AEAD's keystream
+ * would begin anew and its tag be one of a part, and another mode's blocks would
+ * have a hole. The next message is as good as ever.
  */
 #include <check.h>
 #include <openssl/err.h>
@@ -117,12 +117,88 @@ START_TEST(device_fails)
 }
 END_TEST
 
+static const struct {
+    const char *name;
+    bool pads;
+} plains[] = {{"AES-128-CBC", true}, {"AES-128-ECB", true}, {"AES-128-CTR", false}};
+#define PLAINS ((int)(sizeof(plains) / sizeof(plains[0])))
+
+/* Pieces that are no whole blocks: bytes are kept back, and keystream is left. */
+static const int pieces[] = {5, 59, 64, 72};
+enum { PIECES = 4 };
+
+static int encrypt_pieces(EVP_CIPHER_CTX *c, uint8_t *out, int *len)
+{
+    int ok = 1, n, at = 0;
+
+    *len = 0;
+    for (unsigned i = 0; i < PIECES && ok; i++) {
+        ok = EVP_EncryptUpdate(c, out + *len, &n, plain + at, pieces[i]);
+        at += pieces[i];
+        *len += ok ? n : 0;
+    }
+    ok = ok && EVP_EncryptFinal_ex(c, out + *len, &n);
+    *len += ok ? n : 0;
+    return ok;
+}
+
+START_TEST(blocks)
+{
+    static const uint8_t iv[16] = {7};
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new(), *copy;
+    uint8_t want[LONG + 16], out[LONG + 16];
+    EVP_CIPHER *theirs, *ours;
+    int len, n, done = 0, failed = 0;
+
+    support_load(&s, "sync = offload\nmin_bytes = 0\nfallback = no\nemulator_fault = error:7\n");
+    theirs = support_default(&s, plains[_i].name);
+    ours = support_cipher(&s, plains[_i].name);
+    ck_assert_int_eq(EVP_EncryptInit_ex(c, theirs, NULL, key, iv), 1);
+    ck_assert_int_eq(encrypt_pieces(c, want, &len), 1);
+    ck_assert_int_eq(EVP_EncryptInit_ex(c, ours, NULL, key, iv), 1);
+    for (unsigned round = 0; round < 24; round++) {
+        int got;
+
+        ck_assert_int_eq(EVP_EncryptInit_ex(c, NULL, NULL, NULL, iv), 1);
+        if (encrypt_pieces(c, out, &got)) {
+            ck_assert_int_eq(got, len);
+            ck_assert_mem_eq(out, want, (size_t)len);
+            done++;
+            continue;
+        }
+        failed++;
+        ERR_clear_error();
+        /* What came out before is right. */
+        ck_assert_mem_eq(out, want, (size_t)got);
+        /* A final may be tried again: all is there that belongs to it. */
+        if (got == len - 16 && plains[_i].pads)
+            continue;
+        copy = EVP_CIPHER_CTX_new();
+        ck_assert_int_eq(EVP_CIPHER_CTX_copy(copy, c), 1);
+        for (unsigned i = 0; i < 3; i++) {
+            refused(EVP_EncryptUpdate(c, out, &n, plain, 64));
+            refused(EVP_EncryptUpdate(copy, out, &n, plain, 5));
+        }
+        refused(EVP_EncryptFinal_ex(c, out, &n));
+        refused(EVP_EncryptFinal_ex(copy, out, &n));
+        EVP_CIPHER_CTX_free(copy);
+    }
+    ck_assert_int_gt(done, 0);
+    ck_assert_int_gt(failed, 0);
+    EVP_CIPHER_CTX_free(c);
+    EVP_CIPHER_free(ours);
+    EVP_CIPHER_free(theirs);
+    support_unload(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lost");
     TCase *tc = tcase_create("lost");
 
     tcase_add_loop_test(tc, device_fails, 0, 2 * MODES);
+    tcase_add_loop_test(tc, blocks, 0, PLAINS);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
