@@ -17,9 +17,14 @@ struct rsa_work rsa_work_at(const struct key_device *device, uint8_t *memory)
 
 bool rsa_in_range(const struct key_device *device, const uint8_t *block)
 {
-    BIGNUM *n = BN_bin2bn(block, (int)device->size, NULL);
-    bool ok = n != NULL && BN_ucmp(n, device->n) < 0;
+    BIGNUM *n;
+    bool ok;
 
+    /* Software says what it thinks of it. */
+    ERR_set_mark();
+    n = BN_bin2bn(block, (int)device->size, NULL);
+    ERR_pop_to_mark();
+    ok = n != NULL && BN_ucmp(n, device->n) < 0;
     BN_clear_free(n);
     return ok;
 }
@@ -42,12 +47,15 @@ static bool to_public(const struct key_device *device, BN_CTX *ctx, BIGNUM *n, u
 
 static bool right(const struct key_device *device, const struct rsa_work *w)
 {
-    BN_CTX *ctx = BN_CTX_new();
-    BIGNUM *n = BN_new();
-    uint8_t *again = OPENSSL_malloc(device->size);
+    BN_CTX *ctx;
+    BIGNUM *n;
+    uint8_t *again;
     bool ok = false;
 
     ERR_set_mark();
+    ctx = BN_CTX_new();
+    n = BN_new();
+    again = OPENSSL_malloc(device->size);
     if (ctx != NULL && n != NULL && again != NULL && to_public(device, ctx, n, w->result) &&
         BN_bn2binpad(n, again, (int)device->size) == (int)device->size)
         ok = CRYPTO_memcmp(again, w->block, device->size) == 0;

@@ -94,7 +94,10 @@ uint8_t *sign_work(struct sign_ctx *ctx, size_t len)
 {
     if (ctx->work_len < len) {
         OPENSSL_clear_free(ctx->work, ctx->work_len);
+        /* Without it software does it: no error. */
+        ERR_set_mark();
         ctx->work = OPENSSL_malloc(len);
+        ERR_pop_to_mark();
         ctx->work_len = ctx->work != NULL ? len : 0;
     }
     return ctx->work;

@@ -35,12 +35,14 @@ static const uint8_t aad[AAD] = {4};
 /* OpenSSL's allocator, and the module's: from now on this one is refused, and
  * all that follow. Less than 0: none is. */
 static atomic_int refuse_from = -1;
+/* Those that follow are not. */
+static atomic_bool once;
 
 static bool refused(void)
 {
     int n = atomic_load(&refuse_from);
 
-    if (n > 0)
+    if (n > 0 || (n == 0 && atomic_load(&once)))
         atomic_fetch_sub(&refuse_from, 1);
     return n == 0;
 }
@@ -168,6 +170,61 @@ START_TEST(no_memory)
 }
 END_TEST
 
+static int sign(struct support *s, EVP_PKEY *key, int refuse)
+{
+    static const uint8_t digest[32] = {5};
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(s->libctx, key, "provider=vcrypto");
+    uint8_t sig[256];
+    size_t len = sizeof(sig);
+    int rc;
+
+    ck_assert_int_eq(EVP_PKEY_sign_init(ctx), 1);
+    ERR_clear_error();
+    atomic_store(&refuse_from, refuse);
+    rc = EVP_PKEY_sign(ctx, sig, &len, digest, sizeof(digest));
+    EVP_PKEY_CTX_free(ctx);
+    return rc;
+}
+
+/* One piece of memory is refused while a new key signs for the first time: there
+ * is a signature, or an error, not both; and then it is the device's key all the
+ * same. (Of an RSA key OpenSSL may give out, or take, less than there
+ * is, and call that success.) */
+START_TEST(key_once)
+{
+    bool rsa = _i == 1;
+    struct support s;
+    EVP_PKEY *like;
+    int at;
+
+    support_load(&s, "sync = offload\nmin_bytes = 0\n");
+    atomic_store(&once, true);
+    like = rsa ? EVP_PKEY_Q_keygen(s.libctx, "provider=vcrypto", "RSA", (size_t)1024)
+               : EVP_PKEY_Q_keygen(s.libctx, "provider=vcrypto", "EC", "P-256");
+    ck_assert_ptr_nonnull(like);
+    for (at = 0;; at++) {
+        EVP_PKEY *key = EVP_PKEY_dup(like);
+        int rc = sign(&s, key, at);
+        bool all = atomic_exchange(&refuse_from, -1) >= 0;
+        uint64_t before;
+
+        ck_assert_msg((rc == 1) == (ERR_peek_error() == 0), "memory %d: %d, error %lx", at, rc,
+                      ERR_peek_error());
+        before = support_stat(&s, "vcrypto-requests");
+        rc = sign(&s, key, -1);
+        ck_assert_msg(rc == 1, "memory %d: then %d, error %lx", at, rc, ERR_peek_last_error());
+        if (!rsa)
+            ck_assert_msg(support_stat(&s, "vcrypto-requests") == before + 1, "memory %d", at);
+        EVP_PKEY_free(key);
+        if (all)
+            break;
+    }
+    ck_assert_int_gt(at, 50);
+    EVP_PKEY_free(like);
+    support_unload(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("no_memory");
@@ -176,6 +233,7 @@ int main(void)
     if (CRYPTO_set_mem_functions(get_memory, get_other_memory, give_memory) != 1)
         return EXIT_FAILURE;
     tcase_add_loop_test(tc, no_memory, 0, MODES * PLACES);
+    tcase_add_loop_test(tc, key_once, 0, 2);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
