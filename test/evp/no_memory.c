@@ -109,7 +109,7 @@ static void rest(EVP_CIPHER_CTX *c, enum place place, uint8_t *out, const uint8_
 
 static void is_lost(EVP_CIPHER_CTX *c, const uint8_t *plain)
 {
-    uint8_t out[LEN];
+    uint8_t out[LEN] = {0};
     int n;
 
     for (int i = 0; i < 3; i++) {
