@@ -103,6 +103,9 @@ OSSL_FUNC_cipher_decrypt_init_fn cipher_plain_dinit;
 /* False with an error. */
 bool cipher_plain_fits_iv(const struct cipher_plain *c, size_t len);
 void cipher_plain_set_iv(struct cipher_plain *c, const uint8_t *iv);
+/* An init has failed, 0: nothing has changed, unless EVP has turned to the other
+ * direction meanwhile; then nothing goes on. */
+int cipher_plain_not_begun(struct cipher_plain *c, bool encrypting);
 /* 0 with an error: there is no key, or an update has failed. */
 int cipher_plain_ready(const struct cipher_plain *c);
 OSSL_FUNC_cipher_get_ctx_params_fn cipher_plain_get_ctx_params;

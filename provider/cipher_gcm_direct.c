@@ -85,8 +85,12 @@ int gcm_direct_init(struct cipher_gcm *c, bool encrypting, struct hw_key *made, 
         take_tag(c);
     c->aead.base.encrypting = encrypting;
     cipher_take_key(&c->aead.base, made);
-    if (!(c->direct ? init_twin(c, iv, iv_len) : gcm_direct_begin(c, iv, iv_len)))
+    if (!(c->direct ? init_twin(c, iv, iv_len) : gcm_direct_begin(c, iv, iv_len))) {
+        /* The twin may have the key, or not: another init is to say. */
+        c->direct = false;
+        c->iv_state = IV_SPENT;
         return 0;
+    }
     /* The twin has taken it, so it is of a length that fits. */
     if (iv != NULL && iv_len <= sizeof(c->iv)) {
         memcpy(c->iv, iv, iv_len);

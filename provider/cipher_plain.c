@@ -123,18 +123,26 @@ void cipher_plain_undirect(struct cipher_plain *c)
     memcpy(c->base.twin.iv, c->iv, sizeof(c->base.twin.iv));
 }
 
+int cipher_plain_not_begun(struct cipher_plain *c, bool encrypting)
+{
+    if (encrypting != c->base.encrypting) {
+        cipher_plain_undirect(c);
+        c->lost = true;
+    }
+    return 0;
+}
+
 static int plain_init(struct cipher_plain *c, bool encrypting, const uint8_t *key, size_t key_len,
                       const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
 {
     unsigned mode = c->base.alg->info->mode;
     struct hw_key *made;
 
-    /* Nothing has changed where it fails. */
     if (!cipher_make_key(&c->base, key, key_len, &made))
-        return 0;
+        return cipher_plain_not_begun(c, encrypting);
     if (iv != NULL && mode != EVP_CIPH_ECB_MODE && !cipher_plain_fits_iv(c, iv_len)) {
         hw_key_unref(made);
-        return 0;
+        return cipher_plain_not_begun(c, encrypting);
     }
     if (iv != NULL || (c->iv_set && mode == EVP_CIPH_CBC_MODE))
         cipher_plain_drop_direct(c);
@@ -142,7 +150,9 @@ static int plain_init(struct cipher_plain *c, bool encrypting, const uint8_t *ke
         cipher_plain_undirect(c);
     c->num = 0;
     c->buf_len = 0;
-    c->lost = false;
+    /* Where what comes next is known again. */
+    if (iv != NULL || mode == EVP_CIPH_ECB_MODE || (c->iv_set && mode == EVP_CIPH_CBC_MODE))
+        c->lost = false;
     c->base.encrypting = encrypting;
     if (iv != NULL && mode != EVP_CIPH_ECB_MODE)
         cipher_plain_set_iv(c, iv);

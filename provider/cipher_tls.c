@@ -74,8 +74,10 @@ static int encrypt_record(struct cipher_plain *c, uint8_t *out, size_t *outl, si
     if (outsize < inl || outsize - inl < pad)
         return cipher_fail();
     memset(out + inl, (int)(pad - 1), pad);
-    if (!cipher_block_run(c, out, out, inl + pad))
+    if (!cipher_block_run(c, out, out, inl + pad)) {
+        c->lost = true;
         return 0;
+    }
     *outl = inl + pad;
     return 1;
 }
@@ -88,8 +90,10 @@ static int decrypt_record(struct cipher_plain *c, uint8_t *record, size_t *outl,
 
     if (len % CIPHER_BLOCK != 0 || len < front + CIPHER_BLOCK)
         return cipher_fail();
-    if (!cipher_block_run(c, record, record, len))
+    if (!cipher_block_run(c, record, record, len)) {
+        c->lost = true;
         return 0;
+    }
     n = record[len - 1];
     if ((size_t)n + 1 > len - front)
         return cipher_fail();

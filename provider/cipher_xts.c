@@ -20,16 +20,16 @@ static int xts_init(struct cipher_plain *c, bool encrypting, const uint8_t *key,
     struct hw_key *made;
 
     if (iv != NULL && !cipher_plain_fits_iv(c, iv_len))
-        return 0;
+        return cipher_plain_not_begun(c, encrypting);
     /* Equal halves weaken XTS, but what was once encrypted so must stay readable. */
     if (key != NULL && encrypting && key_len == c->base.alg->info->key_len &&
         CRYPTO_memcmp(key, key + key_len / 2, key_len / 2) == 0) {
         ERR_raise(ERR_LIB_PROV, PROV_R_XTS_DUPLICATED_KEYS);
-        return 0;
+        return cipher_plain_not_begun(c, encrypting);
     }
-    /* Nothing has changed where it fails. */
     if (!cipher_make_key(&c->base, key, key_len, &made))
-        return 0;
+        return cipher_plain_not_begun(c, encrypting);
+    c->lost = false;
     if (iv != NULL)
         cipher_plain_drop_direct(c);
     else
@@ -100,7 +100,8 @@ DIRECT_NOT int xts_cipher(struct cipher_plain *c, uint8_t *out, size_t *outl, si
 {
     cipher_plain_undirect(c);
     *outl = 0;
-    if (c->base.key == NULL || !c->iv_set || out == NULL || in == NULL || inl < CIPHER_BLOCK)
+    if (c->base.key == NULL || !c->iv_set || c->lost || out == NULL || in == NULL ||
+        inl < CIPHER_BLOCK)
         return cipher_fail();
     if (outsize < inl) {
         ERR_raise(ERR_LIB_PROV, PROV_R_OUTPUT_BUFFER_TOO_SMALL);

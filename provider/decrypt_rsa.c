@@ -206,7 +206,10 @@ static bool take_block(struct decrypt_ctx *ctx, const struct key_device *device,
         return false;
     if (ctx->work_len < size) {
         OPENSSL_clear_free(ctx->work, ctx->work_len);
+        /* Without it software does it: no error. */
+        ERR_set_mark();
         ctx->work = OPENSSL_malloc(size);
+        ERR_pop_to_mark();
         ctx->work_len = ctx->work != NULL ? size : 0;
         if (ctx->work == NULL)
             return false;

@@ -8,8 +8,10 @@
  */
 #include "key.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <string.h>
 
 #include "provider.h"
 
@@ -82,11 +84,31 @@ static int keymgmt_get_params(void *keydata, OSSL_PARAM params[])
     return twin_of(key)->get_params(key->twin, params);
 }
 
+/* Whether there is more than the form in which the key is written. */
+static bool changes_numbers(const OSSL_PARAM params[])
+{
+    static const char *const forms[] = {
+        OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, OSSL_PKEY_PARAM_EC_ENCODING,
+        OSSL_PKEY_PARAM_EC_INCLUDE_PUBLIC, OSSL_PKEY_PARAM_EC_GROUP_CHECK_TYPE,
+        OSSL_PKEY_PARAM_USE_COFACTOR_ECDH};
+
+    for (const OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
+        unsigned n = 0;
+
+        while (n < sizeof(forms) / sizeof(forms[0]) && strcmp(p->key, forms[n]) != 0)
+            n++;
+        if (n == sizeof(forms) / sizeof(forms[0]))
+            return true;
+    }
+    return false;
+}
+
 static int keymgmt_set_params(void *keydata, const OSSL_PARAM params[])
 {
     struct key *key = keydata;
 
-    key_changes(key);
+    if (changes_numbers(params))
+        key_changes(key);
     return twin_of(key)->set_params(key->twin, params);
 }
 

@@ -7,6 +7,7 @@
  * Verifying is not worth a trip.
  */
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -110,26 +111,37 @@ static bool fill_in(const struct sign_ctx *ctx, const struct scheme *s,
     return true;
 }
 
+/* Block and request, in memory at w. False: it is the twin's. */
+static bool prepare(struct sign_ctx *ctx, const struct key_device *device, const uint8_t *tbs,
+                    size_t len, struct rsa_work *w, struct hw_request *req)
+{
+    const EVP_MD *md = NULL;
+    struct scheme s;
+
+    if (!take_scheme(ctx, &s) || (s.md[0] != '\0' && (md = sign_digest(ctx, s.md)) == NULL) ||
+        sign_work(ctx, rsa_work_size(device)) == NULL)
+        return false;
+    *w = rsa_work_at(device, ctx->work);
+    return pad(ctx, &s, device, w, md, tbs, len) && fill_in(ctx, &s, device, w, md, tbs, len, req);
+}
+
 static enum offload_result sign(struct sign_ctx *ctx, uint8_t *sig, size_t *siglen,
                                 const uint8_t *tbs, size_t tbslen)
 {
     struct offload_want want = {.alg = HW_RSA, .key_len = key_bits(ctx->key)};
     struct hw_request *req = offload_begin(&ctx->offload, ctx->prov, &want);
     const struct key_device *device = req != NULL ? key_device(ctx->key) : NULL;
-    const EVP_MD *md = NULL;
     enum offload_result result;
     struct rsa_work w;
-    struct scheme s;
+    bool ready;
 
     if (req == NULL)
         return OFFLOAD_SOFTWARE;
-    if (device == NULL || *siglen < device->size || !take_scheme(ctx, &s) ||
-        (s.md[0] != '\0' && (md = sign_digest(ctx, s.md)) == NULL) ||
-        sign_work(ctx, rsa_work_size(device)) == NULL)
-        return sign_unsupported(ctx);
-    w = rsa_work_at(device, ctx->work);
-    if (!pad(ctx, &s, device, &w, md, tbs, tbslen) ||
-        !fill_in(ctx, &s, device, &w, md, tbs, tbslen, req))
+    /* What cannot be prepared is no error where software does it. */
+    ERR_set_mark();
+    ready = device != NULL && *siglen >= device->size && prepare(ctx, device, tbs, tbslen, &w, req);
+    ERR_pop_to_mark();
+    if (!ready)
         return sign_unsupported(ctx);
     result = rsa_private(ctx->offload, req, device, &w);
     if (result == OFFLOAD_DONE) {

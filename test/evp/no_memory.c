@@ -7,6 +7,7 @@
  */
 #include <check.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +171,9 @@ START_TEST(no_memory)
 }
 END_TEST
 
-static int sign(struct support *s, EVP_PKEY *key, int refuse)
+enum { KEY_EC, KEY_RSA, KEY_PKCS1, KEY_PSS, KEYS };
+
+static int sign(struct support *s, EVP_PKEY *key, int kind, int refuse)
 {
     static const uint8_t digest[32] = {5};
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(s->libctx, key, "provider=vcrypto");
@@ -179,6 +182,10 @@ static int sign(struct support *s, EVP_PKEY *key, int refuse)
     int rc;
 
     ck_assert_int_eq(EVP_PKEY_sign_init(ctx), 1);
+    if (kind > KEY_RSA)
+        ck_assert_int_eq(EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()), 1);
+    if (kind == KEY_PSS)
+        ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING), 1);
     ERR_clear_error();
     atomic_store(&refuse_from, refuse);
     rc = EVP_PKEY_sign(ctx, sig, &len, digest, sizeof(digest));
@@ -192,28 +199,27 @@ static int sign(struct support *s, EVP_PKEY *key, int refuse)
  * is, and call that success.) */
 START_TEST(key_once)
 {
-    bool rsa = _i == 1;
     struct support s;
     EVP_PKEY *like;
     int at;
 
     support_load(&s, "sync = offload\nmin_bytes = 0\n");
     atomic_store(&once, true);
-    like = rsa ? EVP_PKEY_Q_keygen(s.libctx, "provider=vcrypto", "RSA", (size_t)1024)
-               : EVP_PKEY_Q_keygen(s.libctx, "provider=vcrypto", "EC", "P-256");
+    like = _i != KEY_EC ? EVP_PKEY_Q_keygen(s.libctx, "provider=vcrypto", "RSA", (size_t)1024)
+                        : EVP_PKEY_Q_keygen(s.libctx, "provider=vcrypto", "EC", "P-256");
     ck_assert_ptr_nonnull(like);
     for (at = 0;; at++) {
         EVP_PKEY *key = EVP_PKEY_dup(like);
-        int rc = sign(&s, key, at);
+        int rc = sign(&s, key, _i, at);
         bool all = atomic_exchange(&refuse_from, -1) >= 0;
         uint64_t before;
 
         ck_assert_msg((rc == 1) == (ERR_peek_error() == 0), "memory %d: %d, error %lx", at, rc,
                       ERR_peek_error());
         before = support_stat(&s, "vcrypto-requests");
-        rc = sign(&s, key, -1);
+        rc = sign(&s, key, _i, -1);
         ck_assert_msg(rc == 1, "memory %d: then %d, error %lx", at, rc, ERR_peek_last_error());
-        if (!rsa)
+        if (_i == KEY_EC)
             ck_assert_msg(support_stat(&s, "vcrypto-requests") == before + 1, "memory %d", at);
         EVP_PKEY_free(key);
         if (all)
@@ -233,7 +239,7 @@ int main(void)
     if (CRYPTO_set_mem_functions(get_memory, get_other_memory, give_memory) != 1)
         return EXIT_FAILURE;
     tcase_add_loop_test(tc, no_memory, 0, MODES * PLACES);
-    tcase_add_loop_test(tc, key_once, 0, 2);
+    tcase_add_loop_test(tc, key_once, 0, KEYS);
     suite_add_tcase(suite, tc);
     return support_run(suite);
 }
