@@ -39,8 +39,8 @@ struct cipher_plain {
     size_t min_bytes; /* while direct is set: in this direction */
     bool pad;
     bool iv_set;
-    bool lost;            /* an update has failed: there is no way on, but another init */
-    unsigned num;         /* CTR: how much of the block in buf is used up */
+    bool lost;    /* an update has failed: no way on, but an init that says where to begin */
+    unsigned num; /* CTR: how much of the block in buf is used up */
     unsigned tls_version; /* not 0: each update is a TLS record */
     size_t tls_mac_size;
     const uint8_t *tls_mac; /* of the last record, in the twin or in the record */

@@ -93,7 +93,7 @@ static int gcm_init(struct cipher_gcm *c, bool encrypting, const uint8_t *key, s
 {
     struct hw_key *made;
 
-    /* Nothing has changed where it fails. */
+    /* First: nothing has changed where it fails. */
     if (!cipher_make_key(&c->aead.base, key, key_len, &made))
         return 0;
     if (goes_direct(c, encrypting, key, iv))

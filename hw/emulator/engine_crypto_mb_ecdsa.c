@@ -90,8 +90,8 @@ static bool random_words(struct crypto_mb_worker *w, int64u *out, size_t size)
 }
 
 /* Those of all lanes are made with the first: most of what it takes is not the
- * numbers. They are as old as one call of the library: none is there twice after
- * a fork. */
+ * numbers. They live no longer than one call of the library takes: none is there
+ * twice after a fork. */
 static bool nonce(struct crypto_mb_worker *w, const struct curve *c, unsigned lane)
 {
     int64u *out = w->lanes.ec.nonce[lane];
