@@ -13,9 +13,20 @@
 #define HOLD_TIMES 8
 /* Times that nothing has come before the doorbell is trusted with the next. */
 #define IDLE_MAX 4
+/* Where doorbells serve full batches one after the other, a thread looks in
+ * vain, and each time costs a timer and two context switches; where that is a
+ * virtual machine with one processor, as much as a batch. So looks become
+ * rarer, up to so many doublings, until one finds that nothing went on: what
+ * is left over has waited no longer than batches had been served before. */
+#define STRETCH_MAX 4
 /* Fewer than these are a service thread's: there is hardly a gain. */
 #define HERE_MIN 4
-/* Asymmetric operations done at once. */
+/* So is what takes longer than that: a thread is woken in less, and the
+ * application goes on meanwhile. */
+#define HERE_NS 100000u
+/* The lanes of AVX-512 for AES, and for private keys. More AES at once is no
+ * faster, and its data is out of the processor's own cache by then. */
+#define LIGHT_MAX 16
 #define HEAVY_MAX 8
 /* Full batches before a greater one is expected; doubled when it never comes. */
 #define PROBE_MIN 64
@@ -29,6 +40,7 @@ void pace_init(struct pace *p)
     SET(p, kept, 0);
     SET(p, share, 1);
     SET(p, hold, HOLD_NS);
+    SET(p, stretch, 0);
     SET(p, until, 0);
     SET(p, taken, 0);
     SET(p, come, 0);
@@ -38,12 +50,30 @@ void pace_init(struct pace *p)
     SET(p, probe, PROBE_MIN);
 }
 
+static bool quick(const struct pace *p)
+{
+    return GET(p, here) && GET(p, expect) >= HERE_MIN;
+}
+
+static unsigned at_most(unsigned n, unsigned max)
+{
+    return n < max ? n : max;
+}
+
 static enum pace_advice wait_on(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
 {
+    unsigned doublings = pace_here(p) ? GET(p, stretch) : 0;
+
     SET(p, taken, taken);
     SET(p, come, (taken + n) & UINT16_MAX);
-    atomic_store(&p->until, now + GET(p, hold));
+    atomic_store(&p->until, now + ((uint64_t)GET(p, hold) << doublings));
     return PACE_WAIT;
+}
+
+/* A look was due, and had nothing to do. */
+static void look_later(struct pace *p)
+{
+    SET(p, stretch, pace_here(p) ? at_most(GET(p, stretch) + 1, STRETCH_MAX) : 0);
 }
 
 enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
@@ -57,12 +87,18 @@ enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t 
     /* Chains leave in the order in which they came: what waits now has come
      * since the last look, or not long before. */
     if (taken != GET(p, taken)) {
+        bool due = now >= atomic_load(&p->until);
+
         SET(p, idle, 0);
         SET(p, waits, 0);
-        return wait_on(p, n, taken, now);
+        (void)wait_on(p, n, taken, now);
+        if (due)
+            look_later(p);
+        return PACE_WAIT;
     }
     if (now < atomic_load(&p->until))
         return PACE_WAIT;
+    SET(p, stretch, 0);
     if (((taken + n) & UINT16_MAX) != GET(p, come) && GET(p, waits) < HOLD_TIMES) {
         SET(p, waits, GET(p, waits) + 1);
         return wait_on(p, n, taken, now);
@@ -75,16 +111,6 @@ enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t 
     }
     SET(p, idle, GET(p, idle) + 1);
     return wait_on(p, n, taken, now);
-}
-
-static bool quick(const struct pace *p)
-{
-    return GET(p, here) && GET(p, expect) >= HERE_MIN;
-}
-
-static unsigned at_most(unsigned n, unsigned max)
-{
-    return n < max ? n : max;
 }
 
 static unsigned hold(const struct batch *b)
@@ -117,7 +143,7 @@ static bool turned(struct pace *p, const struct batch *b, uint64_t now)
 
 void pace_served(struct pace *p, const struct batch *b, uint64_t now)
 {
-    unsigned max = b->heavy ? HEAVY_MAX : ENGINE_BATCH;
+    unsigned max = b->heavy ? HEAVY_MAX : LIGHT_MAX;
     unsigned expect = GET(p, expect), there = b->n + b->left;
 
     if (!b->gains) {
@@ -126,7 +152,7 @@ void pace_served(struct pace *p, const struct batch *b, uint64_t now)
         SET(p, share, 1);
         return;
     }
-    SET(p, here, !b->heavy);
+    SET(p, here, !b->heavy || b->ns < HERE_NS);
     SET(p, share, max);
     SET(p, hold, hold(b));
     if (quick(p) && turned(p, b, now))

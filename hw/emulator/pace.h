@@ -17,12 +17,13 @@
 struct batch;
 
 struct pace {
-    atomic_uint expect; /* serve when so many wait, 1 to ENGINE_BATCH */
-    atomic_bool here;   /* perhaps by whoever rings the doorbell: it is quick work */
-    struct where where; /* by him or by a thread */
-    atomic_uint kept;   /* what was expected the other way */
-    atomic_uint share;  /* how many a worker takes at once */
-    atomic_uint hold;   /* how long they wait for company at a time, ns */
+    atomic_uint expect;  /* serve when so many wait, at least 1 */
+    atomic_bool here;    /* perhaps by whoever rings the doorbell: it is quick work */
+    struct where where;  /* by him or by a thread */
+    atomic_uint kept;    /* what was expected the other way */
+    atomic_uint share;   /* how many a worker takes at once */
+    atomic_uint hold;    /* how long they wait for company at a time, ns, */
+    atomic_uint stretch; /* doubled so often */
     /* When a smaller number is served too, ns. Stored before `sleepers` is
      * looked at, and looked at after `sleepers` was stored; see service.c. */
     atomic_uint_fast64_t until;

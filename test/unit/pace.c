@@ -65,7 +65,7 @@ START_TEST(quick)
 {
     serve(1, 15, 0);
     ck_assert_uint_eq(pace_expect(&p), 16);
-    ck_assert_uint_eq(pace_share(&p), 32);
+    ck_assert_uint_eq(pace_share(&p), 16);
     ck_assert(pace_here(&p));
     ck_assert_int_eq(look(8), PACE_WAIT);
     now += 49 * US;
@@ -84,11 +84,15 @@ END_TEST
 START_TEST(as_many_as_come)
 {
     serve(1, 100, 0);
-    ck_assert_uint_eq(pace_expect(&p), 32);
+    ck_assert_uint_eq(pace_expect(&p), 16);
     serve(1, 100, 100 * US);
     ck_assert_uint_eq(pace_expect(&p), 8);
     ck_assert_uint_eq(pace_share(&p), 8);
     ck_assert(!pace_here(&p));
+    /* Private keys that take no longer than a thread takes to wake. */
+    serve(1, 100, 99 * US);
+    ck_assert_uint_eq(pace_expect(&p), 8);
+    ck_assert(pace_here(&p));
 }
 END_TEST
 
@@ -112,12 +116,54 @@ START_TEST(while_they_come)
 {
     unsigned n = 1;
 
-    serve(32, 0, 0);
+    serve(16, 0, 0);
     ck_assert_int_eq(look(n), PACE_WAIT);
     do
         now += 50 * US;
     while (look(++n) == PACE_WAIT);
     ck_assert_uint_eq(n, 10);
+}
+END_TEST
+
+static uint64_t wait_of(unsigned n)
+{
+    ck_assert_int_eq(look(n), PACE_WAIT);
+    return (pace_until(&p) & ~1ull) - now;
+}
+
+/* While doorbells serve full batches a thread looks less and less often; once it
+ * finds half a batch that nobody took, as at first. */
+START_TEST(rarer)
+{
+    uint64_t wait = 50 * US;
+
+    for (unsigned looks = 0; looks < 20; looks++) {
+        serve(16, 0, 0);
+        ck_assert_uint_eq(wait_of(3), wait);
+        now += wait;
+        wait = wait < 800 * US ? 2 * wait : wait;
+    }
+    ck_assert_int_eq(look(3), PACE_SERVE);
+    serve(3, 0, 0);
+    serve(4, 0, 0);
+    ck_assert_uint_eq(wait_of(0), 50 * US);
+}
+END_TEST
+
+/* A look before its time says nothing. */
+START_TEST(no_rarer)
+{
+    for (unsigned looks = 0; looks < 20; looks++) {
+        serve(16, 0, 0);
+        ck_assert_uint_eq(wait_of(3), looks == 0 ? 50 * US : 100 * US);
+        now += 49 * US;
+    }
+    /* Nor where a thread does the work. */
+    for (unsigned looks = 0; looks < 20; looks++) {
+        serve(8, 0, 50 * MS);
+        ck_assert_uint_eq(wait_of(3), 2 * MS);
+        now += 2 * MS;
+    }
 }
 END_TEST
 
@@ -173,6 +219,8 @@ int main(void)
     tcase_add_test(tc, as_many_as_come);
     tcase_add_loop_test(tc, as_long_as_it_takes, 0, 5);
     tcase_add_test(tc, while_they_come);
+    tcase_add_test(tc, rarer);
+    tcase_add_test(tc, no_rarer);
     tcase_add_test(tc, alone);
     tcase_add_test(tc, probing);
     tcase_add_test(tc, rest);
