@@ -53,11 +53,11 @@
     X(AES_256_ECB, block, HW_AES_ECB, ECB, "AES-256-ECB:2.16.840.1.101.3.4.1.41", 32, NEVER,       \
       NEVER)                                                                                       \
     X(AES_128_CBC, block, HW_AES_CBC, CBC, "AES-128-CBC:AES128:2.16.840.1.101.3.4.1.2", 16,        \
-      MANY(8192), NEVER)                                                                           \
+      MANY(4096), NEVER)                                                                           \
     X(AES_192_CBC, block, HW_AES_CBC, CBC, "AES-192-CBC:AES192:2.16.840.1.101.3.4.1.22", 24,       \
-      MANY(6144), NEVER)                                                                           \
+      MANY(4096), NEVER)                                                                           \
     X(AES_256_CBC, block, HW_AES_CBC, CBC, "AES-256-CBC:AES256:2.16.840.1.101.3.4.1.42", 32,       \
-      MANY(6144), NEVER)                                                                           \
+      MANY(3072), NEVER)                                                                           \
     X(AES_128_CTR, ctr, HW_AES_CTR, CTR, "AES-128-CTR", 16, NEVER, NEVER)                          \
     X(AES_192_CTR, ctr, HW_AES_CTR, CTR, "AES-192-CTR", 24, NEVER, NEVER)                          \
     X(AES_256_CTR, ctr, HW_AES_CTR, CTR, "AES-256-CTR", 32, NEVER, NEVER)                          \
@@ -70,11 +70,11 @@
     X(AES_256_GCM, gcm, HW_AES_GCM, GCM, "AES-256-GCM:id-aes256-GCM:2.16.840.1.101.3.4.1.46", 32,  \
       NEVER, NEVER)                                                                                \
     X(AES_128_CCM, ccm, HW_AES_CCM, CCM, "AES-128-CCM:id-aes128-CCM:2.16.840.1.101.3.4.1.7", 16,   \
-      MANY(16384), MANY(16384))                                                                    \
+      MANY(8192), MANY(8192))                                                                      \
     X(AES_192_CCM, ccm, HW_AES_CCM, CCM, "AES-192-CCM:id-aes192-CCM:2.16.840.1.101.3.4.1.27", 24,  \
       NEVER, NEVER)                                                                                \
     X(AES_256_CCM, ccm, HW_AES_CCM, CCM, "AES-256-CCM:id-aes256-CCM:2.16.840.1.101.3.4.1.47", 32,  \
-      MANY(8192), MANY(8192))                                                                      \
+      MANY(4096), MANY(4096))                                                                      \
     X(CHACHA20_POLY1305, chacha, HW_CHACHA20_POLY1305, CHACHA, "ChaCha20-Poly1305", 32, NEVER,     \
       NEVER)
 

@@ -32,6 +32,7 @@ struct plan {
 /* Of the sections that vary the number of jobs. */
 #define JOBS_ALG  "AES-128-CBC"
 #define JOBS_LEN  16384
+#define COST_ALG  "AES-128-XTS"
 #define COST_LEN  16
 #define PLAIN_MAX 16384
 
@@ -146,6 +147,7 @@ static void add_cost(struct plan *plan, const char *section)
 
         if (p == NULL)
             return;
+        p->alg = COST_ALG;
         p->len = COST_LEN;
         p->jobs = number(plan->jobs.words[i % plan->jobs.n]);
         p->callback = i / plan->jobs.n % 2 != 0;
