@@ -60,8 +60,8 @@ struct batch {
 /* Requests are out of the ring, and not yet run; left are in it still. */
 typedef void taken_fn(struct worker *w, struct emulator_queue *q, unsigned left);
 
-/* Serves what waits in q: ENGINE_BATCH requests, or fewer where they take long.
- * taken is called where there are any. Nothing while the process forks. */
+/* Serves what waits in q: as many requests at once as pace_share says. taken is
+ * called where there are any. Nothing while the process forks. */
 void batch_serve(struct worker *w, struct emulator_queue *q, taken_fn *taken, struct batch *out);
 
 #endif

@@ -92,7 +92,7 @@ extern const unsigned crypto_mb_rsa_count, crypto_mb_ecdsa_count;
 /* The number, in so many words; false: it is longer. */
 bool crypto_mb_number(const struct der *number, int64u *out, unsigned words);
 
-/* A worker's random numbers, which no other thread has. NULL: none to be had. */
+/* A worker's random numbers, which no other worker has. NULL: none to be had. */
 struct crypto_mb_random *crypto_mb_random_new(void);
 void crypto_mb_random_free(struct crypto_mb_random *r);
 bool crypto_mb_random_bytes(struct crypto_mb_random *r, void *out, size_t len);

@@ -16,14 +16,17 @@
 /* Where doorbells serve full batches one after the other, a thread looks in
  * vain, and each time costs a timer and two context switches; where that is a
  * virtual machine with one processor, as much as a batch. So looks become
- * rarer, up to so many doublings, until one finds that nothing went on: what
- * is left over has waited no longer than batches had been served before. */
+ * rarer, twice as rare each time, up to this: what is left over waits for not
+ * much longer than batches had been served before. */
+#define HOLD_FAR    800000u
 #define STRETCH_MAX 4
 /* Fewer than these are a service thread's: there is hardly a gain. */
 #define HERE_MIN 4
-/* So is what takes longer than that: a thread is woken in less, and the
- * application goes on meanwhile. */
-#define HERE_NS 100000u
+/* So are private keys whose batches take longer than that: a thread is woken in
+ * less, and the application goes on meanwhile. What is quick has to be so for
+ * some batches: the next one may have others among it. */
+#define HERE_NS   100000u
+#define HERE_LONG 16
 /* The lanes of AVX-512 for AES, and for private keys. More AES at once is no
  * faster, and its data is out of the processor's own cache by then. */
 #define LIGHT_MAX 16
@@ -36,12 +39,15 @@ void pace_init(struct pace *p)
 {
     SET(p, expect, 1);
     SET(p, here, false);
+    SET(p, quick, 0);
     where_init(&p->where);
     SET(p, kept, 0);
     SET(p, share, 1);
     SET(p, hold, HOLD_NS);
     SET(p, stretch, 0);
     SET(p, until, 0);
+    SET(p, last, 0);
+    SET(p, looked, 0);
     SET(p, taken, 0);
     SET(p, come, 0);
     SET(p, waits, 0);
@@ -50,7 +56,7 @@ void pace_init(struct pace *p)
     SET(p, probe, PROBE_MIN);
 }
 
-static bool quick(const struct pace *p)
+static bool quick_work(const struct pace *p)
 {
     return GET(p, here) && GET(p, expect) >= HERE_MIN;
 }
@@ -62,18 +68,41 @@ static unsigned at_most(unsigned n, unsigned max)
 
 static enum pace_advice wait_on(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
 {
-    unsigned doublings = pace_here(p) ? GET(p, stretch) : 0;
+    uint64_t hold = GET(p, hold), wait = hold;
 
+    if (pace_here(p) && hold < HOLD_FAR) {
+        wait <<= GET(p, stretch);
+        if (wait > HOLD_FAR)
+            wait = HOLD_FAR;
+    }
+    SET(p, looked, now);
     SET(p, taken, taken);
     SET(p, come, (taken + n) & UINT16_MAX);
-    atomic_store(&p->until, now + ((uint64_t)GET(p, hold) << doublings));
+    atomic_store(&p->until, now + wait);
     return PACE_WAIT;
 }
 
-/* A look was due, and had nothing to do. */
-static void look_later(struct pace *p)
+/* Batches were served since the last look, and there were none for longer than
+ * that by now: some may wait for others that do not come. */
+static bool silent(const struct pace *p, uint64_t now)
 {
-    SET(p, stretch, pace_here(p) ? at_most(GET(p, stretch) + 1, STRETCH_MAX) : 0);
+    uint64_t last = GET(p, last), looked = GET(p, looked);
+
+    return now - last >= GET(p, hold) && now - last > last - looked;
+}
+
+/* Where this look was due, and had nothing to do, the next comes later. */
+static enum pace_advice went_on(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
+{
+    uint64_t until = atomic_load(&p->until);
+    bool stopped = n != 0 && silent(p, now);
+
+    if (stopped)
+        SET(p, stretch, 0);
+    (void)wait_on(p, n, taken, now);
+    if (!stopped && until != 0 && now >= until)
+        SET(p, stretch, at_most(GET(p, stretch) + 1, STRETCH_MAX));
+    return PACE_WAIT;
 }
 
 enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
@@ -82,19 +111,16 @@ enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t 
 
     if (n >= expect)
         return PACE_SERVE;
-    if (expect == 1)
+    if (expect == 1) {
+        SET(p, stretch, 0);
         return PACE_REST;
+    }
     /* Chains leave in the order in which they came: what waits now has come
      * since the last look, or not long before. */
     if (taken != GET(p, taken)) {
-        bool due = now >= atomic_load(&p->until);
-
         SET(p, idle, 0);
         SET(p, waits, 0);
-        (void)wait_on(p, n, taken, now);
-        if (due)
-            look_later(p);
-        return PACE_WAIT;
+        return went_on(p, n, taken, now);
     }
     if (now < atomic_load(&p->until))
         return PACE_WAIT;
@@ -141,22 +167,23 @@ static bool turned(struct pace *p, const struct batch *b, uint64_t now)
     return true;
 }
 
-void pace_served(struct pace *p, const struct batch *b, uint64_t now)
+static void what_it_was(struct pace *p, const struct batch *b, unsigned max, uint64_t now)
 {
-    unsigned max = b->heavy ? HEAVY_MAX : LIGHT_MAX;
-    unsigned expect = GET(p, expect), there = b->n + b->left;
+    unsigned quick = b->heavy && b->ns >= HERE_NS ? 0 : at_most(GET(p, quick) + 1, HERE_LONG);
 
-    if (!b->gains) {
-        SET(p, expect, 1);
-        SET(p, here, false);
-        SET(p, share, 1);
-        return;
-    }
-    SET(p, here, !b->heavy || b->ns < HERE_NS);
+    SET(p, quick, quick);
+    SET(p, here, !b->heavy || quick == HERE_LONG);
     SET(p, share, max);
     SET(p, hold, hold(b));
-    if (quick(p) && turned(p, b, now))
-        return;
+    SET(p, last, now);
+    SET(p, expect, at_most(GET(p, expect), max));
+    SET(p, kept, at_most(GET(p, kept), max));
+}
+
+static void as_many_as_came(struct pace *p, const struct batch *b, unsigned max)
+{
+    unsigned expect = GET(p, expect), there = b->n + b->left;
+
     if (there < expect) {
         /* It had been more, or was tried. */
         if (GET(p, full) == 0)
@@ -175,6 +202,31 @@ void pace_served(struct pace *p, const struct batch *b, uint64_t now)
     }
 }
 
+bool pace_served(struct pace *p, const struct batch *b, uint64_t now)
+{
+    unsigned max = b->heavy ? HEAVY_MAX : LIGHT_MAX;
+    unsigned expect;
+
+    if (!b->gains) {
+        SET(p, expect, 1);
+        SET(p, here, false);
+        SET(p, quick, 0);
+        SET(p, stretch, 0);
+        SET(p, share, 1);
+        return false;
+    }
+    what_it_was(p, b, max, now);
+    expect = GET(p, expect);
+    if (!quick_work(p) || !turned(p, b, now))
+        as_many_as_came(p, b, max);
+    /* As many may not come, and who would look is asleep for long. */
+    if (GET(p, expect) <= expect || GET(p, stretch) == 0)
+        return false;
+    SET(p, stretch, 0);
+    atomic_store(&p->until, now + GET(p, hold));
+    return true;
+}
+
 unsigned pace_expect(const struct pace *p)
 {
     return GET(p, expect);
@@ -187,7 +239,7 @@ unsigned pace_share(const struct pace *p)
 
 bool pace_here(const struct pace *p)
 {
-    return quick(p) && !where_thread(&p->where);
+    return quick_work(p) && !where_thread(&p->where);
 }
 
 uint64_t pace_until(const struct pace *p)

@@ -24,15 +24,17 @@ struct pace {
     atomic_uint share;   /* how many a worker takes at once */
     atomic_uint hold;    /* how long they wait for company at a time, ns, */
     atomic_uint stretch; /* doubled so often */
+    atomic_uint quick;   /* batches in a row that were */
     /* When a smaller number is served too, ns. Stored before `sleepers` is
      * looked at, and looked at after `sleepers` was stored; see service.c. */
     atomic_uint_fast64_t until;
-    atomic_uint taken; /* chains that had left when `until` was set, and */
-    atomic_uint come;  /* had come */
-    atomic_uint waits; /* times that it was set since one left */
-    atomic_uint idle;  /* times that nothing had come since */
-    atomic_uint full;  /* batches in a row that came up to what was expected */
-    atomic_uint probe; /* after how many of them more is tried */
+    atomic_uint_fast64_t last, looked; /* when a batch was served, and `until` set, ns */
+    atomic_uint taken;                 /* chains that had left when `until` was set, and */
+    atomic_uint come;                  /* had come */
+    atomic_uint waits;                 /* times that it was set since one left */
+    atomic_uint idle;                  /* times that nothing had come since */
+    atomic_uint full;                  /* batches in a row that came up to what was expected */
+    atomic_uint probe;                 /* after how many of them more is tried */
 };
 
 enum pace_advice {
@@ -46,8 +48,9 @@ void pace_init(struct pace *p);
 /* What to do with a queue in which n wait and out of which taken have gone. */
 enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t now);
 
-/* A batch has been served by now, which need not be told where none gains. */
-void pace_served(struct pace *p, const struct batch *b, uint64_t now);
+/* A batch has been served by now, which need not be told where none gains.
+ * True: whoever sleeps is to look anew at when to look. */
+bool pace_served(struct pace *p, const struct batch *b, uint64_t now);
 
 /* So many are worth waiting for. */
 unsigned pace_expect(const struct pace *p);

@@ -185,8 +185,9 @@ static void serve(struct worker *w, struct emulator_queue *q, taken_fn *taken)
     struct batch batch;
 
     batch_serve(w, q, taken, &batch);
-    if (batch.n != 0)
-        pace_served(&w->e->service.paces[q->index], &batch, batch.gains ? delay_now() : 0);
+    if (batch.n != 0 &&
+        pace_served(&w->e->service.paces[q->index], &batch, batch.gains ? delay_now() : 0))
+        wake_one(&w->e->service);
 }
 
 /* What is to be done with a queue whose bit is set. */
@@ -286,17 +287,36 @@ static void serve_here(struct worker *w, struct emulator_queue *q)
         wake_one(s);
 }
 
-/* One at a time. A reset stores `stop` and then looks at `claimed`. */
+/* Whether a batch waits that a doorbell has rung for. */
+static bool full(const struct emulator *e, struct emulator_queue *q)
+{
+    unsigned expect = e->threads == 0 ? 1 : pace_expect(&e->service.paces[q->index]);
+    uint16_t taken;
+
+    return !broken(e) && queue_waiting(q, &taken) >= expect;
+}
+
+/*
+ * One at a time. A reset stores `stop` and then looks at `claimed`. A doorbell
+ * that finds it claimed leaves its batch behind, perhaps after the last look at
+ * the ring: so there is one more, which acquires what that one has released.
+ */
 static void claim_and_serve(struct emulator *e, struct emulator_queue *q)
 {
     struct service *s = &e->service;
     struct worker *w = &s->workers[e->threads + q->index];
 
-    if (atomic_exchange(&w->claimed, true))
-        return;
-    if (!atomic_load(&s->stop))
-        serve_here(w, q);
-    atomic_store(&w->claimed, false);
+    do {
+        if (atomic_exchange(&w->claimed, true))
+            return;
+        if (!atomic_load(&s->stop))
+            serve_here(w, q);
+        (void)atomic_exchange(&w->claimed, false);
+    } while (e->threads == 0 && !atomic_load(&s->stop) && full(e, q));
+    if (e->threads != 0 && pace_expect(&s->paces[q->index]) > 1 && full(e, q)) {
+        pace_now(&s->paces[q->index]);
+        wake_one(s);
+    }
 }
 
 void service_kick(struct emulator *e, struct emulator_queue *q)
@@ -304,20 +324,19 @@ void service_kick(struct emulator *e, struct emulator_queue *q)
     struct service *s = &e->service;
     struct pace *p = &s->paces[q->index];
     uint64_t bit = 1ull << q->index;
-    bool awake = atomic_fetch_or(&s->ready, bit) & bit, full = false;
-    uint16_t taken;
+    bool awake = atomic_fetch_or(&s->ready, bit) & bit, batch = false;
 
     if (e->threads == 0) {
         claim_and_serve(e, q);
         return;
     }
     if (!is_control(e, q->index) && pace_expect(p) > 1)
-        full = queue_waiting(q, &taken) >= pace_expect(p);
-    if (full && !pace_here(p))
+        batch = full(e, q);
+    if (batch && !pace_here(p))
         pace_now(p);
-    if (!awake || (full && !pace_here(p)))
+    if (!awake || (batch && !pace_here(p)))
         wake_one(s);
-    if (full && pace_here(p))
+    if (batch && pace_here(p))
         claim_and_serve(e, q);
 }
 

@@ -90,9 +90,17 @@ START_TEST(as_many_as_come)
     ck_assert_uint_eq(pace_share(&p), 8);
     ck_assert(!pace_here(&p));
     /* Private keys that take no longer than a thread takes to wake. */
-    serve(1, 100, 99 * US);
+    for (unsigned i = 1; i < 16; i++) {
+        serve(8, 0, 99 * US);
+        ck_assert(!pace_here(&p));
+    }
+    serve(8, 0, 99 * US);
     ck_assert_uint_eq(pace_expect(&p), 8);
     ck_assert(pace_here(&p));
+    /* One that takes longer, and they are not trusted any more. */
+    serve(8, 0, 100 * US);
+    serve(8, 0, 1 * US);
+    ck_assert(!pace_here(&p));
 }
 END_TEST
 
@@ -137,12 +145,17 @@ START_TEST(rarer)
 {
     uint64_t wait = 50 * US;
 
+    serve(16, 0, 0);
     for (unsigned looks = 0; looks < 20; looks++) {
-        serve(16, 0, 0);
         ck_assert_uint_eq(wait_of(3), wait);
-        now += wait;
-        wait = wait < 800 * US ? 2 * wait : wait;
+        /* The very first was not due. */
+        if (looks != 0 && wait < 800 * US)
+            wait *= 2;
+        now += (pace_until(&p) & ~1ull) - now;
+        serve(16, 0, 0);
     }
+    ck_assert_uint_eq(wait_of(3), 800 * US);
+    now += 800 * US;
     ck_assert_int_eq(look(3), PACE_SERVE);
     serve(3, 0, 0);
     serve(4, 0, 0);
@@ -150,13 +163,40 @@ START_TEST(rarer)
 }
 END_TEST
 
-/* A look before its time says nothing. */
+static void look_rarely(unsigned n)
+{
+    for (unsigned looks = 0; looks < 20; looks++) {
+        serve(n, 0, 0);
+        now += wait_of(0);
+    }
+}
+
+/* The last batch was served soon after the last look: what is left over does not
+ * wait for as long again, unless nothing is. */
+START_TEST(silence)
+{
+    look_rarely(16);
+    serve(16, 0, 0);
+    ck_assert_uint_eq(wait_of((unsigned)_i), 800 * US);
+    now += 100 * US;
+    serve(16, 0, 0);
+    now += 700 * US;
+    ck_assert_uint_eq(wait_of((unsigned)_i), _i == 0 ? 800 * US : 50 * US);
+}
+END_TEST
+
+/* A look before its time says nothing, nor does one that was asked for. */
 START_TEST(no_rarer)
 {
     for (unsigned looks = 0; looks < 20; looks++) {
         serve(16, 0, 0);
-        ck_assert_uint_eq(wait_of(3), looks == 0 ? 50 * US : 100 * US);
+        ck_assert_uint_eq(wait_of(3), 50 * US);
         now += 49 * US;
+    }
+    for (unsigned looks = 0; looks < 20; looks++) {
+        serve(16, 0, 0);
+        pace_now(&p);
+        ck_assert_uint_eq(wait_of(3), 50 * US);
     }
     /* Nor where a thread does the work. */
     for (unsigned looks = 0; looks < 20; looks++) {
@@ -164,6 +204,33 @@ START_TEST(no_rarer)
         ck_assert_uint_eq(wait_of(3), 2 * MS);
         now += 2 * MS;
     }
+}
+END_TEST
+
+/* Private keys that are quick are looked at no later than others. */
+START_TEST(no_later)
+{
+    for (unsigned looks = 0; looks < 40; looks++) {
+        serve(8, 0, 99 * US);
+        now += wait_of(3);
+    }
+    serve(8, 0, 99 * US);
+    ck_assert_uint_eq(wait_of(3), 800 * US);
+}
+END_TEST
+
+/* A greater batch is tried, and may not come: no longer than at first is waited
+ * for it. */
+START_TEST(not_at_a_trial)
+{
+    unsigned told = 0;
+
+    look_rarely(8);
+    while (pace_expect(&p) == 8)
+        told += pace_served(&p, &(struct batch){.n = 8, .gains = true}, now);
+    ck_assert_uint_eq(pace_expect(&p), 16);
+    ck_assert_uint_eq(told, 1);
+    ck_assert_uint_eq(pace_until(&p) & ~1ull, now + 50 * US);
 }
 END_TEST
 
@@ -220,7 +287,10 @@ int main(void)
     tcase_add_loop_test(tc, as_long_as_it_takes, 0, 5);
     tcase_add_test(tc, while_they_come);
     tcase_add_test(tc, rarer);
+    tcase_add_loop_test(tc, silence, 0, 2);
     tcase_add_test(tc, no_rarer);
+    tcase_add_test(tc, no_later);
+    tcase_add_test(tc, not_at_a_trial);
     tcase_add_test(tc, alone);
     tcase_add_test(tc, probing);
     tcase_add_test(tc, rest);
