@@ -28,9 +28,11 @@
 #define HERE_NS   100000u
 #define HERE_LONG 16
 /* The lanes of AVX-512 for AES, and for private keys. More AES at once is no
- * faster, and its data is out of the processor's own cache by then. */
-#define LIGHT_MAX 16
-#define HEAVY_MAX 8
+ * faster, and its data is out of the processor's own cache by then; in a
+ * thread's it is not anyhow, which is woken the less often. */
+#define HERE_BATCH   16
+#define THREAD_BATCH ENGINE_BATCH
+#define HEAVY_BATCH  8
 /* Full batches before a greater one is expected; doubled when it never comes. */
 #define PROBE_MIN 64
 #define PROBE_MAX 4096
@@ -177,7 +179,7 @@ static void what_it_was(struct pace *p, const struct batch *b, unsigned max, uin
     SET(p, hold, hold(b));
     SET(p, last, now);
     SET(p, expect, at_most(GET(p, expect), max));
-    SET(p, kept, at_most(GET(p, kept), max));
+    SET(p, kept, at_most(GET(p, kept), b->heavy ? HEAVY_BATCH : THREAD_BATCH));
 }
 
 static void as_many_as_came(struct pace *p, const struct batch *b, unsigned max)
@@ -202,10 +204,16 @@ static void as_many_as_came(struct pace *p, const struct batch *b, unsigned max)
     }
 }
 
+static unsigned most(const struct pace *p, const struct batch *b)
+{
+    if (b->heavy)
+        return HEAVY_BATCH;
+    return where_thread(&p->where) ? THREAD_BATCH : HERE_BATCH;
+}
+
 bool pace_served(struct pace *p, const struct batch *b, uint64_t now)
 {
-    unsigned max = b->heavy ? HEAVY_MAX : LIGHT_MAX;
-    unsigned expect;
+    unsigned max = most(p, b), expect;
 
     if (!b->gains) {
         SET(p, expect, 1);

@@ -104,6 +104,20 @@ START_TEST(as_many_as_come)
 }
 END_TEST
 
+/* A thread is woken less often. */
+START_TEST(more_for_a_thread)
+{
+    atomic_store(&p.where.thread, true);
+    serve(1, 100, 0);
+    ck_assert_uint_eq(pace_expect(&p), 32);
+    ck_assert_uint_eq(pace_share(&p), 32);
+    atomic_store(&p.where.thread, false);
+    serve(32, 0, 0);
+    ck_assert_uint_eq(pace_expect(&p), 16);
+    ck_assert_uint_eq(pace_share(&p), 16);
+}
+END_TEST
+
 /* Private keys wait for as long as a batch took, within bounds. */
 START_TEST(as_long_as_it_takes)
 {
@@ -284,6 +298,7 @@ int main(void)
     tcase_add_test(tc, no_gain);
     tcase_add_test(tc, quick);
     tcase_add_test(tc, as_many_as_come);
+    tcase_add_test(tc, more_for_a_thread);
     tcase_add_loop_test(tc, as_long_as_it_takes, 0, 5);
     tcase_add_test(tc, while_they_come);
     tcase_add_test(tc, rarer);
