@@ -18,13 +18,15 @@
  * virtual machine with one processor, as much as a batch. So looks become
  * rarer, twice as rare each time, up to this: what is left over waits for not
  * much longer than batches had been served before. */
-#define HOLD_FAR    800000u
+#define HOLD_FAR 800000u
+/* Batches come one after the other where they are no further apart, holds. */
+#define SILENCE     4u
 #define STRETCH_MAX 4
 /* Fewer than these are a service thread's: there is hardly a gain. */
 #define HERE_MIN 4
-/* So are private keys whose batches take longer than that: a thread is woken in
- * less, and the application goes on meanwhile. What is quick has to be so for
- * some batches: the next one may have others among it. */
+/* So is a queue with private keys whose batches take longer than that: a thread is
+ * woken in less, and the application goes on meanwhile. Once there was one, so
+ * many in a row have to be quicker: the next may have such keys among it. */
 #define HERE_NS   100000u
 #define HERE_LONG 16
 /* The lanes of AVX-512 for AES, and for private keys. More AES at once is no
@@ -41,7 +43,7 @@ void pace_init(struct pace *p)
 {
     SET(p, expect, 1);
     SET(p, here, false);
-    SET(p, quick, 0);
+    SET(p, quick, HERE_LONG);
     where_init(&p->where);
     SET(p, kept, 0);
     SET(p, share, 1);
@@ -84,20 +86,22 @@ static enum pace_advice wait_on(struct pace *p, unsigned n, uint16_t taken, uint
     return PACE_WAIT;
 }
 
-/* Batches were served since the last look, and there were none for longer than
- * that by now: some may wait for others that do not come. */
+/* The last batch was begun longer ago than there had been some for since the last
+ * look: what waits may wait for others that do not come. */
 static bool silent(const struct pace *p, uint64_t now)
 {
     uint64_t last = GET(p, last), looked = GET(p, looked);
+    uint64_t went_on = last > looked ? last - looked : 0;
 
-    return now - last >= GET(p, hold) && now - last > last - looked;
+    return now > last && now - last >= SILENCE * GET(p, hold) && now - last > went_on;
 }
 
-/* Where this look was due, and had nothing to do, the next comes later. */
+/* Batches were served since the last look. Where this one was due and nothing has
+ * stopped, the next comes later. */
 static enum pace_advice went_on(struct pace *p, unsigned n, uint16_t taken, uint64_t now)
 {
     uint64_t until = atomic_load(&p->until);
-    bool stopped = n != 0 && silent(p, now);
+    bool stopped = !pace_here(p) || (n != 0 && silent(p, now));
 
     if (stopped)
         SET(p, stretch, 0);
@@ -169,15 +173,14 @@ static bool turned(struct pace *p, const struct batch *b, uint64_t now)
     return true;
 }
 
-static void what_it_was(struct pace *p, const struct batch *b, unsigned max, uint64_t now)
+static void what_it_was(struct pace *p, const struct batch *b, unsigned max)
 {
     unsigned quick = b->heavy && b->ns >= HERE_NS ? 0 : at_most(GET(p, quick) + 1, HERE_LONG);
 
     SET(p, quick, quick);
-    SET(p, here, !b->heavy || quick == HERE_LONG);
+    SET(p, here, quick == HERE_LONG);
     SET(p, share, max);
     SET(p, hold, hold(b));
-    SET(p, last, now);
     SET(p, expect, at_most(GET(p, expect), max));
     SET(p, kept, at_most(GET(p, kept), b->heavy ? HEAVY_BATCH : THREAD_BATCH));
 }
@@ -211,27 +214,48 @@ static unsigned most(const struct pace *p, const struct batch *b)
     return where_thread(&p->where) ? THREAD_BATCH : HERE_BATCH;
 }
 
-bool pace_served(struct pace *p, const struct batch *b, uint64_t now)
+static void no_gain(struct pace *p, const struct batch *b)
 {
-    unsigned max = most(p, b), expect;
-
-    if (!b->gains) {
-        SET(p, expect, 1);
-        SET(p, here, false);
+    SET(p, expect, 1);
+    SET(p, here, false);
+    SET(p, share, 1);
+    if (b->heavy)
         SET(p, quick, 0);
-        SET(p, stretch, 0);
-        SET(p, share, 1);
-        return false;
-    }
-    what_it_was(p, b, max, now);
-    expect = GET(p, expect);
-    if (!quick_work(p) || !turned(p, b, now))
-        as_many_as_came(p, b, max);
-    /* As many may not come, and who would look is asleep for long. */
-    if (GET(p, expect) <= expect || GET(p, stretch) == 0)
+}
+
+/* As many as are expected now may not come, or who comes alone wakes nobody since
+ * somebody is to look: but he is asleep for long. */
+static bool too_late(struct pace *p, unsigned expected)
+{
+    unsigned expect = GET(p, expect);
+
+    if (GET(p, stretch) == 0 || expect == expected || (expect < expected && expect != 1))
         return false;
     SET(p, stretch, 0);
-    atomic_store(&p->until, now + GET(p, hold));
+    return true;
+}
+
+void pace_begins(struct pace *p, uint64_t now)
+{
+    SET(p, last, now);
+}
+
+bool pace_served(struct pace *p, const struct batch *b, uint64_t now)
+{
+    unsigned expect = GET(p, expect), max = most(p, b);
+    uint64_t soon;
+
+    if (b->gains) {
+        what_it_was(p, b, max);
+        if (!quick_work(p) || !turned(p, b, now))
+            as_many_as_came(p, b, max);
+    } else {
+        no_gain(p, b);
+    }
+    soon = now + GET(p, hold);
+    if (!too_late(p, expect) || atomic_load(&p->until) <= soon)
+        return false;
+    atomic_store(&p->until, soon);
     return true;
 }
 

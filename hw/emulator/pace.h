@@ -28,7 +28,7 @@ struct pace {
     /* When a smaller number is served too, ns. Stored before `sleepers` is
      * looked at, and looked at after `sleepers` was stored; see service.c. */
     atomic_uint_fast64_t until;
-    atomic_uint_fast64_t last, looked; /* when a batch was served, and `until` set, ns */
+    atomic_uint_fast64_t last, looked; /* when a batch was begun, and `until` set, ns */
     atomic_uint taken;                 /* chains that had left when `until` was set, and */
     atomic_uint come;                  /* had come */
     atomic_uint waits;                 /* times that it was set since one left */
@@ -48,8 +48,9 @@ void pace_init(struct pace *p);
 /* What to do with a queue in which n wait and out of which taken have gone. */
 enum pace_advice pace_look(struct pace *p, unsigned n, uint16_t taken, uint64_t now);
 
-/* A batch has been served by now, which need not be told where none gains.
- * True: whoever sleeps is to look anew at when to look. */
+/* A batch is begun, and has been served. True: whoever sleeps is to look anew at
+ * when to look. */
+void pace_begins(struct pace *p, uint64_t now);
 bool pace_served(struct pace *p, const struct batch *b, uint64_t now);
 
 /* So many are worth waiting for. */

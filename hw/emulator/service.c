@@ -13,9 +13,10 @@
  * somebody sleeps, and a thread that leaves work behind wakes the next.
  *
  * A full batch of quick work is served by whoever rings, if where.c says so: its
- * data is in his processor's cache, and no other has to be woken. Should two
- * ring at once, or what is left not be enough for a batch, then the thread that
- * looks into the queue some time later serves it: the bit stays set.
+ * data is in his processor's cache, and no other has to be woken. Should what is
+ * left not be enough for a batch, then the thread that looks into the queue some
+ * time later serves it: the bit stays set. Where two ring at once, who served
+ * wakes it for what the other has left.
  *
  * Sleeping against waking, all sequentially consistent: the sleeper counts
  * itself in `sleepers` and then looks at `ready` and each pace's `until`; the
@@ -182,11 +183,13 @@ static void taken_by_thread(struct worker *w, struct emulator_queue *q, unsigned
 
 static void serve(struct worker *w, struct emulator_queue *q, taken_fn *taken)
 {
+    struct pace *p = &w->e->service.paces[q->index];
     struct batch batch;
 
+    if (pace_here(p))
+        pace_begins(p, delay_now());
     batch_serve(w, q, taken, &batch);
-    if (batch.n != 0 &&
-        pace_served(&w->e->service.paces[q->index], &batch, batch.gains ? delay_now() : 0))
+    if (batch.n != 0 && pace_served(p, &batch, batch.gains ? delay_now() : 0))
         wake_one(&w->e->service);
 }
 

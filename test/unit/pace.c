@@ -15,12 +15,14 @@
 static struct pace p;
 static uint16_t taken; /* chains that have left the ring */
 static uint64_t now;
+static unsigned told; /* how often who sleeps was to be woken */
 
 static void set_up(void)
 {
     pace_init(&p);
     taken = 0;
     now = MS;
+    told = 0;
 }
 
 static enum pace_advice look(unsigned n)
@@ -33,8 +35,10 @@ static void serve(unsigned n, unsigned left, uint64_t ns)
 {
     const struct batch b = {.n = n, .left = left, .gains = true, .heavy = ns != 0, .ns = ns};
 
+    if (pace_here(&p))
+        pace_begins(&p, now);
     taken = (uint16_t)(taken + n);
-    pace_served(&p, &b, now);
+    told += pace_served(&p, &b, now);
 }
 
 START_TEST(at_first)
@@ -177,12 +181,15 @@ START_TEST(rarer)
 }
 END_TEST
 
+/* Ends with a look. */
 static void look_rarely(unsigned n)
 {
     for (unsigned looks = 0; looks < 20; looks++) {
         serve(n, 0, 0);
         now += wait_of(0);
     }
+    serve(n, 0, 0);
+    ck_assert_uint_eq(wait_of(0), 800 * US);
 }
 
 /* The last batch was served soon after the last look: what is left over does not
@@ -190,8 +197,6 @@ static void look_rarely(unsigned n)
 START_TEST(silence)
 {
     look_rarely(16);
-    serve(16, 0, 0);
-    ck_assert_uint_eq(wait_of((unsigned)_i), 800 * US);
     now += 100 * US;
     serve(16, 0, 0);
     now += 700 * US;
@@ -214,10 +219,38 @@ START_TEST(no_rarer)
     }
     /* Nor where a thread does the work. */
     for (unsigned looks = 0; looks < 20; looks++) {
-        serve(8, 0, 50 * MS);
-        ck_assert_uint_eq(wait_of(3), 2 * MS);
-        now += 2 * MS;
+        serve(8, 0, 200 * US);
+        ck_assert_uint_eq(wait_of(3), 200 * US);
+        now += 200 * US;
     }
+    ck_assert_uint_eq(told, 0);
+}
+END_TEST
+
+/* Batches that are some way apart go on all the same. */
+START_TEST(no_silence)
+{
+    unsigned looks = 0;
+
+    serve(16, 0, 0);
+    while (wait_of(3) != 800 * US) {
+        for (const uint64_t due = pace_until(&p) & ~1ull; now + 190 * US < due; now += 190 * US)
+            serve(16, 0, 0);
+        serve(16, 0, 0);
+        now = pace_until(&p) & ~1ull;
+        ck_assert_uint_lt(looks++, 10);
+    }
+}
+END_TEST
+
+/* A batch that was begun after the time was taken has not stopped long ago. */
+START_TEST(times_of_others)
+{
+    look_rarely(16);
+    now += 800 * US;
+    taken = (uint16_t)(taken + 16);
+    pace_begins(&p, now + US);
+    ck_assert_uint_eq(wait_of(3), 800 * US);
 }
 END_TEST
 
@@ -234,17 +267,47 @@ START_TEST(no_later)
 END_TEST
 
 /* A greater batch is tried, and may not come: no longer than at first is waited
- * for it. */
+ * for it. Who looks soon anyhow is not woken. */
 START_TEST(not_at_a_trial)
 {
-    unsigned told = 0;
+    look_rarely(8);
+    if (_i != 0)
+        now += 780 * US;
+    for (unsigned i = 0; pace_expect(&p) == 8; i++)
+        serve(8, 0, 0);
+    ck_assert_uint_eq(pace_expect(&p), 16);
+    ck_assert_uint_eq(told, _i == 0);
+    ck_assert_uint_eq(pace_until(&p) & ~1ull, _i == 0 ? now + 50 * US : now + 20 * US);
+}
+END_TEST
+
+/* Nor where nothing is expected any more: who comes next wakes nobody. */
+START_TEST(not_for_nobody)
+{
+    const struct batch other = {.n = 1};
 
     look_rarely(8);
-    while (pace_expect(&p) == 8)
-        told += pace_served(&p, &(struct batch){.n = 8, .gains = true}, now);
-    ck_assert_uint_eq(pace_expect(&p), 16);
+    if (_i == 0)
+        serve(1, 0, 0);
+    else
+        told += pace_served(&p, &other, 0);
+    ck_assert_uint_eq(pace_expect(&p), 1);
     ck_assert_uint_eq(told, 1);
-    ck_assert_uint_eq(pace_until(&p) & ~1ull, now + 50 * US);
+}
+END_TEST
+
+/* After private keys that take long, others are not the doorbell's at once. */
+START_TEST(not_among_private_keys)
+{
+    serve(16, 0, 0);
+    ck_assert(pace_here(&p));
+    serve(8, 0, 3 * MS);
+    for (unsigned i = 1; i < 16; i++) {
+        serve(16, 0, 0);
+        ck_assert(!pace_here(&p));
+    }
+    serve(16, 0, 0);
+    ck_assert(pace_here(&p));
 }
 END_TEST
 
@@ -305,7 +368,11 @@ int main(void)
     tcase_add_loop_test(tc, silence, 0, 2);
     tcase_add_test(tc, no_rarer);
     tcase_add_test(tc, no_later);
-    tcase_add_test(tc, not_at_a_trial);
+    tcase_add_test(tc, no_silence);
+    tcase_add_test(tc, times_of_others);
+    tcase_add_loop_test(tc, not_at_a_trial, 0, 2);
+    tcase_add_loop_test(tc, not_for_nobody, 0, 2);
+    tcase_add_test(tc, not_among_private_keys);
     tcase_add_test(tc, alone);
     tcase_add_test(tc, probing);
     tcase_add_test(tc, rest);
