@@ -20,7 +20,7 @@
  * much longer than batches had been served before. */
 #define HOLD_FAR 800000u
 /* Batches come one after the other where they are no further apart, holds. */
-#define SILENCE     4u
+#define SILENCE     UINT64_C(4)
 #define STRETCH_MAX 4
 /* Fewer than these are a service thread's: there is hardly a gain. */
 #define HERE_MIN 4
